@@ -1,0 +1,114 @@
+//! The models Turnwise knows: what they can do and what they cost.
+
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+
+use crate::money::Price;
+
+/// Shipped facts; see the file's own `about` for their source and date.
+const MODELS_JSON: &str = include_str!("../data/models.json");
+
+/// Names offered when a model is unknown.
+const MAX_SUGGESTIONS: usize = 3;
+
+/// How like a name must be to be offered, from 0 (nothing) to 1 (the same).
+const LIKENESS: f64 = 0.6;
+
+/// One model of one provider.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    /// The provider's name, as in `provider/model`.
+    pub provider: String,
+    /// The provider's own name of the model.
+    pub id: String,
+    /// `chat` or `embedding`.
+    pub mode: String,
+    /// Most tokens in and out together.
+    pub context_tokens: Option<u64>,
+    /// Most tokens out.
+    pub max_output_tokens: Option<u64>,
+    /// `tools`, `vision`, `json_schema` ...
+    #[serde(default)]
+    pub capabilities: Vec<String>,
+    /// Prices in pico-USD a token.
+    pub price: Price,
+}
+
+impl Model {
+    /// The model's full name, `provider/model`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.provider, self.id)
+    }
+}
+
+/// All known models with the version of their prices.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Catalogue {
+    /// Stored with every charge.
+    pub price_version: String,
+    /// In the file's order, which is the order of preference among equals.
+    pub models: Vec<Model>,
+}
+
+impl Catalogue {
+    /// The shipped catalogue.
+    #[must_use]
+    pub fn shipped() -> &'static Self {
+        static SHIPPED: LazyLock<Catalogue> = LazyLock::new(|| {
+            // The file is part of the program and a test reads it: an unreadable
+            // one can only mean that no model is known.
+            serde_json::from_str(MODELS_JSON)
+                .unwrap_or_else(|_| Catalogue { price_version: "none".to_owned(), models: Vec::new() })
+        });
+        &SHIPPED
+    }
+
+    /// The model `id` of `provider`.
+    #[must_use]
+    pub fn get(&self, provider: &str, id: &str) -> Option<&Model> {
+        self.models.iter().find(|model| model.provider == provider && model.id == id)
+    }
+
+    /// The first model with the bare name `id`.
+    #[must_use]
+    pub fn by_bare_name(&self, id: &str) -> Option<&Model> {
+        self.models.iter().find(|model| model.id == id)
+    }
+}
+
+/// The names among `known` that are most like `name`, best first.
+#[must_use]
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut scored: Vec<(f64, &str)> = known
+        .map(|candidate| {
+            let bare = candidate.rsplit('/').next().unwrap_or(candidate);
+            (strsim::jaro_winkler(name, candidate).max(strsim::jaro_winkler(name, bare)), candidate)
+        })
+        .filter(|(likeness, _)| *likeness >= LIKENESS)
+        .collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    scored.into_iter().take(MAX_SUGGESTIONS).map(|(_, candidate)| candidate.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_file_is_read_whole() {
+        let catalogue = Catalogue::shipped();
+        assert_eq!(catalogue.models.len(), 47);
+        let model = catalogue.get("openai", "gpt-4o-mini").unwrap();
+        assert_eq!((model.price.input, model.price.output, model.price.cache_read), (150_000, 600_000, Some(75_000)));
+        assert_eq!(catalogue.by_bare_name("gpt-4o-mini"), Some(model));
+    }
+
+    #[test]
+    fn a_misspelt_name_finds_its_neighbour() {
+        let known = ["openai/gpt-4o-mini", "openai/gpt-4.1", "local/echo"];
+        assert_eq!(nearest("gpt4o-mini", known.into_iter())[0], "openai/gpt-4o-mini");
+        assert!(nearest("zzz", known.into_iter()).is_empty());
+    }
+}

@@ -1,0 +1,30 @@
+//! What Turnwise decides, apart from how it does it.
+//!
+//! Synchronous and pure: no I/O, no clock, no randomness, no vendor's types.
+//! Time, ids and random numbers are arguments, so every decision can be tested
+//! as a table and model checked.
+//!
+//! - [`turn`]: the durable turn, its states and what a request with a key may do
+//! - [`generation`]: one request for an answer, its stream and its completion
+//! - [`fold`]: chunks of a stream put together into the completion
+//! - [`id`]: names of tenants, conversations, turns, projects
+//! - [`json`]: strict parsing, canonical form; [`digest`]: hashes over it
+//! - [`category`]: the 12 error categories and 4 severities
+//! - [`catalogue`], [`money`], [`usage`]: models, prices, tokens, exact cost
+//! - [`limits`]: every limit, with its reason
+//! - [`fault`]: what is wrong with a request, and where
+//! - [`time`]: instants and their written form
+
+pub mod catalogue;
+pub mod category;
+pub mod digest;
+pub mod fault;
+pub mod fold;
+pub mod generation;
+pub mod id;
+pub mod json;
+pub mod limits;
+pub mod money;
+pub mod time;
+pub mod turn;
+pub mod usage;

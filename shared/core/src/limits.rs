@@ -1,0 +1,110 @@
+//! Every limit of a turn, with its reason.
+
+use std::time::Duration;
+
+/// Longest body of a generating request, in bytes. One megabyte holds a long
+/// conversation and stays far below Lambda's own 6 MB an event.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// Longest `message` of `/v1/chat`, in bytes: what is left of the body when its
+/// other fields are taken off with room to spare.
+pub const MAX_MESSAGE_BYTES: usize = 900 * 1024;
+
+/// Longest answer kept in memory while it is made, in bytes. More than any
+/// model's output limit today; an upstream that never ends stops here.
+pub const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+
+/// Longest packed row of one turn, in bytes; DynamoDB refuses items over 400 KB,
+/// keys and hashes need some of it.
+pub const MAX_PACKED_BYTES: usize = 380 * 1024;
+
+/// Longest partial text kept on a failed turn, in bytes after packing.
+pub const MAX_PARTIAL_BYTES: usize = 200 * 1024;
+
+/// Longest idempotency key and longest id, in characters: what the draft
+/// standard of the header and its users agree on.
+pub const MAX_KEY_CHARS: usize = 255;
+
+/// Deepest nesting of a JSON body. OpenAI's own requests stay under 20.
+pub const MAX_JSON_DEPTH: usize = 64;
+
+/// Committed turns of a conversation that are sent along with a new message.
+pub const HISTORY_TURNS: usize = 20;
+
+/// Turns on one page of a conversation's history, unless asked otherwise.
+pub const PAGE_SIZE: usize = 20;
+
+/// Most rows on one page.
+pub const MAX_PAGE_SIZE: usize = 100;
+
+/// How long a lock is held without a heartbeat. Long enough for two heartbeats
+/// to be lost, short enough that a dead attempt is retaken while a person waits.
+pub const LEASE: Duration = Duration::from_secs(30);
+
+/// How often a living attempt renews its lease.
+pub const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// How far two clocks may differ before a live lease looks expired. Wrong clocks
+/// cost a duplicate call at the worst: every late write is fenced.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(2);
+
+/// How much longer than its invocation a lease may last: the reply's way home.
+pub const LEASE_GRACE: Duration = Duration::from_secs(2);
+
+/// Attempts of a turn whose failure allows another, counted over all requests.
+pub const MAX_ATTEMPTS: u32 = 3;
+
+/// Attempts of a turn whose earlier ones died without a word. A turn that kills
+/// its process every time must end somewhere.
+pub const MAX_TAKEOVERS: u32 = 10;
+
+/// How long a request waits for a busy conversation or a running turn, unless it
+/// says otherwise. API Gateway's buffered routes end at 29 s.
+pub const BUSY_WAIT: Duration = Duration::from_secs(25);
+
+/// What a client is told to wait before it asks again for a running turn.
+pub const BUSY_RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// First pause between two looks at a lock held elsewhere, and the longest.
+pub const POLL_FIRST: Duration = Duration::from_millis(100);
+/// See [`POLL_FIRST`].
+pub const POLL_MOST: Duration = Duration::from_secs(1);
+
+/// First flush of a stream's log after its first event; later ones are slower.
+pub const FLUSH_FIRST: Duration = Duration::from_millis(300);
+
+/// Later flushes of a stream's log.
+pub const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// Unflushed bytes of a stream that are flushed without waiting for the timer.
+pub const FLUSH_BYTES: usize = 8 * 1024;
+
+/// Longest batch of events in one row of a stream's log, in bytes before packing.
+pub const MAX_BATCH_BYTES: usize = 256 * 1024;
+
+/// How long a stream's log is kept after its turn, for clients that come back.
+pub const STREAM_LOG_TTL: Duration = Duration::from_secs(24 * 3600);
+
+/// Silence after which an SSE client is sent a comment, so that no proxy on the
+/// way takes the connection for dead.
+pub const PING_EVERY: Duration = Duration::from_secs(15);
+
+/// Longest time to an upstream's first byte of an answer.
+pub const FIRST_TOKEN_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Longest silence between two chunks of an upstream's answer.
+pub const BETWEEN_TOKENS_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Longest turn outside Lambda, where no deadline is set from outside.
+pub const TURN_TIMEOUT: Duration = Duration::from_secs(14 * 60);
+
+/// What a turn leaves of its invocation's time for commit and reply.
+pub const DEADLINE_MARGIN: Duration = Duration::from_secs(20);
+
+/// Tries of one DynamoDB transaction that met a conflicting one, and the first pause.
+pub const MAX_CONFLICT_RETRIES: u32 = 8;
+/// See [`MAX_CONFLICT_RETRIES`].
+pub const CONFLICT_PAUSE: Duration = Duration::from_millis(15);
+
+/// How long a shutdown waits for running turns before it hands them over.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(15);

@@ -1,0 +1,366 @@
+//! What a request with a key is to do, decided from what is stored.
+
+use super::failure::{Failure, Outcome};
+use super::record::{Commit, Conversation, Delivery, State, Turn};
+use crate::digest::Digest;
+use crate::id::AttemptId;
+use crate::limits::{LEASE, LEASE_GRACE, MAX_ATTEMPTS, MAX_TAKEOVERS};
+use crate::time::Timestamp;
+
+/// What a request brings to the decision.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// Digest of its canonical input.
+    pub input_hash: Digest,
+    /// The number it insists on (`If-Match`).
+    pub number: Option<u64>,
+    /// The attempt it would be, or already is.
+    pub attempt: AttemptId,
+}
+
+/// What the request is to do.
+#[derive(Debug, Clone)]
+pub enum Decision {
+    /// Take the lock and run the turn: write T1.
+    Acquire(Acquire),
+    /// T1 was applied although its reply was lost: go on as its owner.
+    Mine,
+    /// Another request is running this very turn: wait for it or follow its stream.
+    Attach,
+    /// Another turn has the conversation's lock.
+    Busy,
+    /// Give the committed answer.
+    Replay(Commit),
+    /// Give the stored error.
+    ReplayFailure(Failure),
+    /// The key belongs to a different input.
+    KeyReused,
+    /// The turn has, or would get, this number and not the one asked for.
+    WrongNumber(u64),
+}
+
+/// The write T1: conditions and new values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acquire {
+    /// The conversation's fence when it was read; `None` if there was no conversation.
+    pub seen_fence: Option<u64>,
+    /// What there was of the turn.
+    pub previous: Previous,
+    /// The fence this attempt takes.
+    pub epoch: u64,
+    /// The number the turn gets if this attempt commits.
+    pub number: u64,
+    /// Attempts, this one included.
+    pub attempts: u32,
+}
+
+/// What there was of a turn before an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Previous {
+    /// Nothing.
+    Absent,
+    /// An attempt of this epoch that failed and said so.
+    Failed {
+        /// Its epoch.
+        epoch: u64,
+    },
+    /// An attempt of this epoch whose lease lapsed or whose lock was taken.
+    Lost {
+        /// Its epoch.
+        epoch: u64,
+    },
+}
+
+/// Decides what a request is to do.
+///
+/// ```text
+/// lease of a live attempt:   T1 |----heartbeat----heartbeat----| lease_until
+///                                                                   | skew |
+/// a request at this point:      attach ............................ attach | take over
+/// ```
+#[must_use]
+pub fn begin(now: Timestamp, conversation: Option<&Conversation>, turn: Option<&Turn>, ask: &Ask) -> Decision {
+    match turn {
+        None => acquire(now, conversation, Previous::Absent, 1, ask),
+        Some(turn) if turn.input_hash != ask.input_hash => Decision::KeyReused,
+        Some(turn) => match &turn.state {
+            State::Completed(commit) => replay(commit, ask),
+            State::Failed(failure) => {
+                let may_retry = failure.outcome == Outcome::Retryable && turn.attempts < MAX_ATTEMPTS;
+                if !may_retry {
+                    return Decision::ReplayFailure(failure.clone());
+                }
+                acquire(now, conversation, Previous::Failed { epoch: turn.epoch }, turn.attempts + 1, ask)
+            }
+            State::Processing => {
+                let mine = turn.attempt == ask.attempt;
+                let holds_lock = conversation.is_some_and(|c| {
+                    c.fence == turn.epoch && c.holder.as_ref().is_some_and(|h| h.attempt == turn.attempt)
+                });
+                let lease_lives = conversation.is_some_and(|c| c.is_held(now));
+
+                if mine && holds_lock {
+                    return Decision::Mine;
+                }
+                if holds_lock && lease_lives {
+                    return Decision::Attach;
+                }
+                acquire(now, conversation, Previous::Lost { epoch: turn.epoch }, turn.attempts + 1, ask)
+            }
+        },
+    }
+}
+
+fn acquire(
+    now: Timestamp,
+    conversation: Option<&Conversation>,
+    previous: Previous,
+    attempts: u32,
+    ask: &Ask,
+) -> Decision {
+    let fence = conversation.map_or(0, |c| c.fence);
+    let number = conversation.map_or(0, |c| c.head) + 1;
+    let other_number = ask.number.is_some_and(|asked| asked != number);
+    let held = conversation.is_some_and(|c| c.is_held(now));
+
+    if held {
+        return Decision::Busy;
+    }
+    if other_number {
+        return Decision::WrongNumber(number);
+    }
+    Decision::Acquire(Acquire {
+        seen_fence: conversation.map(|c| c.fence),
+        previous,
+        epoch: fence + 1,
+        number,
+        attempts,
+    })
+}
+
+fn replay(commit: &Commit, ask: &Ask) -> Decision {
+    match ask.number {
+        Some(asked) if asked != commit.number => Decision::WrongNumber(commit.number),
+        Some(_) | None => Decision::Replay(commit.clone()),
+    }
+}
+
+/// What an attempt that owns the lock is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plan {
+    /// Call the provider.
+    Call,
+    /// Commit the answer that the lost attempt had received whole.
+    RollForward,
+    /// End the turn: whether the provider answered is not known, and asking again
+    /// is not allowed or has killed too many attempts.
+    GiveUp,
+}
+
+/// Decides how an attempt goes on once it owns the lock. `log_finished` tells
+/// whether the stream log of the lost attempt ends in the provider's finish.
+#[must_use]
+pub fn plan(previous: Previous, attempts: u32, delivery: Delivery, log_finished: bool) -> Plan {
+    let lost = matches!(previous, Previous::Lost { .. });
+    let exhausted = attempts > MAX_TAKEOVERS;
+    match (lost, delivery) {
+        (false, _) => Plan::Call,
+        (true, _) if log_finished => Plan::RollForward,
+        (true, Delivery::AtMostOnce) => Plan::GiveUp,
+        (true, Delivery::AtLeastOnce) if exhausted => Plan::GiveUp,
+        (true, Delivery::AtLeastOnce) => Plan::Call,
+    }
+}
+
+/// The lease of an attempt: a little longer than its invocation, and never longer
+/// than a person should wait for a dead one.
+#[must_use]
+pub fn lease_until(now: Timestamp, deadline: Option<Timestamp>) -> Timestamp {
+    let longest = now + LEASE;
+    deadline.map_or(longest, |deadline| longest.min(deadline + LEASE_GRACE))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::category::Category;
+    use crate::id::{ConversationId, TurnId, TurnKey};
+    use crate::limits::CLOCK_SKEW;
+    use crate::turn::record::Holder;
+    use crate::usage::Usage;
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    fn attempt(n: u128) -> AttemptId {
+        AttemptId::new(Uuid::from_u128(n))
+    }
+
+    fn ask() -> Ask {
+        Ask { input_hash: Digest::of("input"), number: None, attempt: attempt(9) }
+    }
+
+    fn conversation(fence: u64, holder: Option<(u128, Timestamp)>, head: u64) -> Conversation {
+        let holder = holder.map(|(n, lease_until)| Holder {
+            attempt: attempt(n),
+            turn: TurnId::parse("turn_id", "t").unwrap(),
+            lease_until,
+        });
+        Conversation { fence, holder, head, version: 1, project: None, created_at: NOW, updated_at: NOW }
+    }
+
+    fn turn(epoch: u64, attempts: u32, state: State) -> Turn {
+        Turn {
+            key: TurnKey::new("key", ConversationId::parse("c", "c").unwrap(), TurnId::parse("t", "t").unwrap())
+                .unwrap(),
+            input_hash: Digest::of("input"),
+            delivery: Delivery::AtLeastOnce,
+            epoch,
+            attempt: attempt(1),
+            attempts,
+            created_at: NOW,
+            updated_at: NOW,
+            input: None,
+            state,
+        }
+    }
+
+    fn completed(number: u64) -> State {
+        State::Completed(Commit {
+            number,
+            response_hash: Digest::of("answer"),
+            model: "local/echo".to_owned(),
+            usage: Usage::estimate("", ""),
+            cost: None,
+            completed_at: NOW,
+        })
+    }
+
+    fn failed(outcome: Outcome) -> State {
+        State::Failed(Failure {
+            outcome,
+            category: Category::ApiError,
+            code: "upstream_error".to_owned(),
+            message: String::new(),
+            param: None,
+            retry_after_ms: None,
+            request_id: String::new(),
+            partial: String::new(),
+        })
+    }
+
+    fn check(conversation: Option<&Conversation>, turn: Option<&Turn>, ask: &Ask, expected: &str) {
+        let got = match begin(NOW, conversation, turn, ask) {
+            Decision::Acquire(a) => format!("acquire {:?} epoch {} number {}", a.previous, a.epoch, a.number),
+            Decision::Mine => "mine".to_owned(),
+            Decision::Attach => "attach".to_owned(),
+            Decision::Busy => "busy".to_owned(),
+            Decision::Replay(commit) => format!("replay {}", commit.number),
+            Decision::ReplayFailure(failure) => format!("failure {:?}", failure.outcome),
+            Decision::KeyReused => "key reused".to_owned(),
+            Decision::WrongNumber(number) => format!("wrong number {number}"),
+        };
+        assert_eq!(got, expected);
+    }
+
+    #[test]
+    fn an_absent_turn_takes_a_free_lock() {
+        check(None, None, &ask(), "acquire Absent epoch 1 number 1");
+        check(Some(&conversation(4, None, 2)), None, &ask(), "acquire Absent epoch 5 number 3");
+    }
+
+    #[test]
+    fn an_absent_turn_waits_for_a_held_lock_and_takes_a_lapsed_one() {
+        let edge = NOW - CLOCK_SKEW;
+        check(Some(&conversation(4, Some((1, edge)), 2)), None, &ask(), "busy");
+        let lapsed = edge - Duration::from_millis(1);
+        check(Some(&conversation(4, Some((1, lapsed)), 2)), None, &ask(), "acquire Absent epoch 5 number 3");
+    }
+
+    #[test]
+    fn a_running_turn_is_joined_while_its_lease_lives() {
+        let running = turn(4, 1, State::Processing);
+        let edge = NOW - CLOCK_SKEW;
+        check(Some(&conversation(4, Some((1, edge)), 2)), Some(&running), &ask(), "attach");
+        let lapsed = edge - Duration::from_millis(1);
+        check(
+            Some(&conversation(4, Some((1, lapsed)), 2)),
+            Some(&running),
+            &ask(),
+            "acquire Lost { epoch: 4 } epoch 5 number 3",
+        );
+    }
+
+    #[test]
+    fn a_turn_whose_lock_another_has_taken_waits_for_that_one() {
+        let lost = turn(4, 1, State::Processing);
+        check(Some(&conversation(5, Some((2, NOW)), 2)), Some(&lost), &ask(), "busy");
+        check(Some(&conversation(5, None, 3)), Some(&lost), &ask(), "acquire Lost { epoch: 4 } epoch 6 number 4");
+    }
+
+    #[test]
+    fn an_attempt_recognises_itself() {
+        let own = Ask { attempt: attempt(1), ..ask() };
+        let running = turn(4, 1, State::Processing);
+        check(Some(&conversation(4, Some((1, NOW)), 2)), Some(&running), &own, "mine");
+    }
+
+    #[test]
+    fn a_committed_turn_is_replayed() {
+        check(Some(&conversation(4, None, 3)), Some(&turn(4, 1, completed(3))), &ask(), "replay 3");
+    }
+
+    #[test]
+    fn a_failed_turn_runs_again_only_if_it_may() {
+        let free = conversation(4, None, 2);
+        let check = |outcome, attempts, expected: &str| {
+            check(Some(&free), Some(&turn(4, attempts, failed(outcome))), &ask(), expected);
+        };
+        check(Outcome::Retryable, MAX_ATTEMPTS - 1, "acquire Failed { epoch: 4 } epoch 5 number 3");
+        check(Outcome::Retryable, MAX_ATTEMPTS, "failure Retryable");
+        check(Outcome::Final, 1, "failure Final");
+        check(Outcome::Cancelled, 1, "failure Cancelled");
+        check(Outcome::OutcomeUnknown, 1, "failure OutcomeUnknown");
+    }
+
+    #[test]
+    fn a_key_with_another_input_is_refused_in_every_state() {
+        let other = Ask { input_hash: Digest::of("other"), ..ask() };
+        for state in [State::Processing, completed(1), failed(Outcome::Retryable)] {
+            check(Some(&conversation(4, None, 3)), Some(&turn(4, 1, state)), &other, "key reused");
+        }
+    }
+
+    #[test]
+    fn an_asserted_number_must_be_the_turns_own() {
+        let asks = |number| Ask { number: Some(number), ..ask() };
+        let free = conversation(4, None, 2);
+        check(Some(&free), None, &asks(3), "acquire Absent epoch 5 number 3");
+        check(Some(&free), None, &asks(2), "wrong number 3");
+        check(Some(&free), Some(&turn(4, 1, completed(2))), &asks(2), "replay 2");
+        check(Some(&free), Some(&turn(4, 1, completed(2))), &asks(3), "wrong number 2");
+    }
+
+    #[test]
+    fn a_lost_attempt_is_rolled_forward_repeated_or_given_up() {
+        let lost = Previous::Lost { epoch: 1 };
+        assert_eq!(plan(Previous::Absent, 1, Delivery::AtMostOnce, false), Plan::Call);
+        assert_eq!(plan(Previous::Failed { epoch: 1 }, 2, Delivery::AtMostOnce, false), Plan::Call);
+        assert_eq!(plan(lost, 2, Delivery::AtLeastOnce, false), Plan::Call);
+        assert_eq!(plan(lost, 2, Delivery::AtLeastOnce, true), Plan::RollForward);
+        assert_eq!(plan(lost, 2, Delivery::AtMostOnce, true), Plan::RollForward);
+        assert_eq!(plan(lost, 2, Delivery::AtMostOnce, false), Plan::GiveUp);
+        assert_eq!(plan(lost, MAX_TAKEOVERS, Delivery::AtLeastOnce, false), Plan::Call);
+        assert_eq!(plan(lost, MAX_TAKEOVERS + 1, Delivery::AtLeastOnce, false), Plan::GiveUp);
+    }
+
+    #[test]
+    fn a_lease_ends_with_its_invocation() {
+        assert_eq!(lease_until(NOW, None), NOW + LEASE);
+        assert_eq!(lease_until(NOW, Some(NOW + Duration::from_secs(5))), NOW + Duration::from_secs(7));
+        assert_eq!(lease_until(NOW, Some(NOW + Duration::from_secs(900))), NOW + LEASE);
+    }
+}

@@ -1,0 +1,167 @@
+//! What is stored of a conversation and of a turn.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::failure::Failure;
+use crate::digest::Digest;
+use crate::id::{AttemptId, ProjectId, TurnId, TurnKey};
+use crate::limits::{BUSY_WAIT, CLOCK_SKEW};
+use crate::money::PicoUsd;
+use crate::time::Timestamp;
+use crate::usage::Usage;
+
+/// A conversation's META item: its lock and its summary. Never deleted, because
+/// a fence that went backwards would let two writers in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conversation {
+    /// Fencing token of the newest attempt; grows with every acquisition.
+    pub fence: u64,
+    /// Who holds the lock, if anyone.
+    pub holder: Option<Holder>,
+    /// Number of committed turns; the next one is `head + 1`.
+    pub head: u64,
+    /// Grows with every change of the conversation; caches are validated by it.
+    pub version: u64,
+    /// The project of its first turn.
+    pub project: Option<ProjectId>,
+    /// When its first turn began.
+    pub created_at: Timestamp,
+    /// When a turn last began, ended or failed.
+    pub updated_at: Timestamp,
+}
+
+impl Conversation {
+    /// Whether some attempt holds the lock under a lease that has not lapsed.
+    #[must_use]
+    pub fn is_held(&self, now: Timestamp) -> bool {
+        self.holder.as_ref().is_some_and(|holder| !holder.has_lapsed(now))
+    }
+}
+
+/// The attempt that holds a conversation's lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The lock's owner.
+    pub attempt: AttemptId,
+    /// The turn it is working on.
+    pub turn: TurnId,
+    /// Until when, by the owner's clock, unless renewed.
+    pub lease_until: Timestamp,
+}
+
+impl Holder {
+    /// Whether the lease is over for every clock within the allowed skew.
+    #[must_use]
+    pub fn has_lapsed(&self, now: Timestamp) -> bool {
+        self.lease_until < now - CLOCK_SKEW
+    }
+}
+
+/// A turn, which is also the record of its idempotency key.
+#[derive(Debug, Clone)]
+pub struct Turn {
+    /// Conversation and name.
+    pub key: TurnKey,
+    /// Digest of the canonical input of the request that made it.
+    pub input_hash: Digest,
+    /// What may happen after a crash.
+    pub delivery: Delivery,
+    /// Fence taken by the newest attempt.
+    pub epoch: u64,
+    /// The newest attempt.
+    pub attempt: AttemptId,
+    /// Attempts so far, the newest included.
+    pub attempts: u32,
+    /// When the first attempt began.
+    pub created_at: Timestamp,
+    /// When the newest attempt began, or ended if it has.
+    pub updated_at: Timestamp,
+    /// The request, kept until the turn is committed.
+    pub input: Option<Box<RawValue>>,
+    /// Where it stands.
+    pub state: State,
+}
+
+/// Where a turn stands.
+#[derive(Debug, Clone)]
+pub enum State {
+    /// An attempt is, or was when it died, at work.
+    Processing,
+    /// It has its one answer.
+    Completed(Commit),
+    /// It ended without an answer, for now or for good.
+    Failed(Failure),
+}
+
+impl State {
+    /// The state's name as it is stored and shown.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Processing => "PROCESSING",
+            Self::Completed(_) => "COMPLETED",
+            Self::Failed(_) => "FAILED",
+        }
+    }
+}
+
+/// What is known of a committed turn without its messages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commit {
+    /// Its place in the conversation: 1, 2, 3 ... without gaps.
+    pub number: u64,
+    /// Digest of the canonical answer.
+    pub response_hash: Digest,
+    /// The model that answered, `provider/model`.
+    pub model: String,
+    /// Tokens.
+    pub usage: Usage,
+    /// Exact cost; `None` when the model's price is not known.
+    pub cost: Option<PicoUsd>,
+    /// When it was committed.
+    pub completed_at: Timestamp,
+}
+
+/// What may happen when an attempt dies between the provider call and the commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivery {
+    /// The provider is called again: rarely, two calls are paid for one answer.
+    #[default]
+    AtLeastOnce,
+    /// The provider is never called twice: rarely, a paid answer is lost.
+    AtMostOnce,
+}
+
+impl Delivery {
+    /// Its name in requests, headers and rows.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AtLeastOnce => "at-least-once",
+            Self::AtMostOnce => "at-most-once",
+        }
+    }
+
+    /// The delivery mode called `name`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::AtLeastOnce, Self::AtMostOnce].into_iter().find(|mode| mode.name() == name)
+    }
+}
+
+/// What a request does when another turn of its conversation is running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnBusy {
+    /// Waits for its turn, at most this long.
+    Wait(std::time::Duration),
+    /// Is refused at once.
+    Reject,
+}
+
+impl Default for OnBusy {
+    fn default() -> Self {
+        Self::Wait(BUSY_WAIT)
+    }
+}

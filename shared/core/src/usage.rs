@@ -1,0 +1,130 @@
+//! Tokens of one answer, in disjoint buckets.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// Characters of text a token stands for, where nobody counted: the usual ratio
+/// of English text under byte-pair encodings.
+const CHARS_PER_TOKEN: usize = 4;
+
+/// Where the numbers come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The provider reported them.
+    Reported,
+    /// We estimated them from the text.
+    Estimated,
+}
+
+/// Tokens of one answer. Each token is in exactly one bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Input tokens that no cache served.
+    pub input: u64,
+    /// Input tokens read from the provider's prompt cache.
+    pub cache_read: u64,
+    /// Input tokens written to the provider's prompt cache.
+    pub cache_write: u64,
+    /// Output tokens that are text.
+    pub output: u64,
+    /// Output tokens spent on reasoning.
+    pub reasoning: u64,
+    /// Where the numbers come from.
+    pub source: Source,
+}
+
+impl Usage {
+    /// An estimate from the characters that went in and came out.
+    #[must_use]
+    pub fn estimate(input_text: &str, output_text: &str) -> Self {
+        Self {
+            input: estimate_tokens(input_text),
+            cache_read: 0,
+            cache_write: 0,
+            output: estimate_tokens(output_text),
+            reasoning: 0,
+            source: Source::Estimated,
+        }
+    }
+
+    /// The usage an OpenAI-shaped answer reports; `None` when it reports none or
+    /// numbers that cannot be (negative, fractional).
+    ///
+    /// `prompt_tokens` includes cached tokens, `completion_tokens` includes reasoning.
+    #[must_use]
+    pub fn from_openai(usage: &Value) -> Option<Self> {
+        let number = |pointer: &str| usage.pointer(pointer).and_then(Value::as_u64);
+        let prompt = number("/prompt_tokens")?;
+        let completion = number("/completion_tokens")?;
+        let cache_read = number("/prompt_tokens_details/cached_tokens").unwrap_or(0).min(prompt);
+        let reasoning = number("/completion_tokens_details/reasoning_tokens").unwrap_or(0).min(completion);
+        Some(Self {
+            input: prompt - cache_read,
+            cache_read,
+            cache_write: 0,
+            output: completion - reasoning,
+            reasoning,
+            source: Source::Reported,
+        })
+    }
+
+    /// The usage as OpenAI's `usage` object.
+    #[must_use]
+    pub fn to_openai(&self) -> Value {
+        json!({
+            "prompt_tokens": self.total_input(),
+            "completion_tokens": self.total_output(),
+            "total_tokens": self.total_input() + self.total_output(),
+        })
+    }
+
+    /// All input tokens: what OpenAI calls `prompt_tokens`.
+    #[must_use]
+    pub fn total_input(&self) -> u64 {
+        self.input + self.cache_read + self.cache_write
+    }
+
+    /// All output tokens: what OpenAI calls `completion_tokens`.
+    #[must_use]
+    pub fn total_output(&self) -> u64 {
+        self.output + self.reasoning
+    }
+}
+
+/// About how many tokens `text` is: characters over four, rounded up.
+#[must_use]
+pub fn estimate_tokens(text: &str) -> u64 {
+    u64::try_from(text.chars().count().div_ceil(CHARS_PER_TOKEN)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reported_tokens_fall_into_disjoint_buckets() {
+        let usage = Usage::from_openai(&json!({
+            "prompt_tokens": 1000, "completion_tokens": 10,
+            "prompt_tokens_details": {"cached_tokens": 800},
+            "completion_tokens_details": {"reasoning_tokens": 4},
+        }))
+        .unwrap();
+        assert_eq!((usage.input, usage.cache_read, usage.output, usage.reasoning), (200, 800, 6, 4));
+        assert_eq!((usage.total_input(), usage.total_output()), (1000, 10));
+    }
+
+    #[test]
+    fn impossible_numbers_are_no_report() {
+        assert_eq!(Usage::from_openai(&json!({"prompt_tokens": -1, "completion_tokens": 1})), None);
+        assert_eq!(Usage::from_openai(&json!({"prompt_tokens": 1})), None);
+        assert_eq!(Usage::from_openai(&json!(null)), None);
+    }
+
+    #[test]
+    fn tokens_are_estimated_from_characters() {
+        assert_eq!(estimate_tokens(""), 0);
+        assert_eq!(estimate_tokens("abcd"), 1);
+        assert_eq!(estimate_tokens("abcde"), 2);
+    }
+}
