@@ -6,9 +6,14 @@ use std::time::Duration;
 /// conversation and stays far below Lambda's own 6 MB an event.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// Longest `message` of `/v1/chat`, in bytes: what is left of the body when its
-/// other fields are taken off with room to spare.
-pub const MAX_MESSAGE_BYTES: usize = 900 * 1024;
+/// Longest `message` of `/v1/chat`, in bytes. A turn's input and answer share one
+/// row of at most 400 KB, and a message that does not compress must still leave
+/// room for its answer.
+pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
+
+/// Longest input kept with a running turn, in bytes after packing. A stateless
+/// request above it is still idempotent, but only its client can run it again.
+pub const MAX_INPUT_BYTES: usize = 300 * 1024;
 
 /// Longest answer kept in memory while it is made, in bytes. More than any
 /// model's output limit today; an upstream that never ends stops here.

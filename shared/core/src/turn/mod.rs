@@ -17,4 +17,4 @@ pub mod record;
 
 pub use decide::{Acquire, Ask, Decision, Plan, Previous, begin, lease_until, plan};
 pub use failure::{Failure, Outcome};
-pub use record::{Commit, Conversation, Delivery, Holder, OnBusy, State, Turn};
+pub use record::{Claim, Commit, Conversation, Delivery, Holder, OnBusy, State, Turn};

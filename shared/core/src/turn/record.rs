@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::decide::Previous;
 use super::failure::Failure;
 use crate::digest::Digest;
-use crate::id::{AttemptId, ProjectId, TurnId, TurnKey};
+use crate::id::{AttemptId, ProjectId, Tenant, TurnId, TurnKey};
 use crate::limits::{BUSY_WAIT, CLOCK_SKEW};
 use crate::money::PicoUsd;
 use crate::time::Timestamp;
@@ -81,6 +82,34 @@ pub struct Turn {
     pub input: Option<Box<RawValue>>,
     /// Where it stands.
     pub state: State,
+}
+
+/// An attempt that owns its conversation's lock: what T1 wrote, and what T2 will
+/// have to prove.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// Whose conversation.
+    pub tenant: Tenant,
+    /// Conversation and turn.
+    pub key: TurnKey,
+    /// The lock's owner.
+    pub attempt: AttemptId,
+    /// Attempts of the turn, this one included.
+    pub attempts: u32,
+    /// The fencing token this attempt took.
+    pub epoch: u64,
+    /// The number the turn gets when it commits.
+    pub number: u64,
+    /// What there was of the turn before.
+    pub previous: Previous,
+    /// Digest of the canonical input.
+    pub input_hash: Digest,
+    /// What may happen after a crash; that of the turn's first attempt.
+    pub delivery: Delivery,
+    /// The conversation's project.
+    pub project: Option<ProjectId>,
+    /// When the turn's first attempt began.
+    pub created_at: Timestamp,
 }
 
 /// Where a turn stands.

@@ -1,0 +1,135 @@
+//! T1: an attempt takes its conversation's lock and writes its turn, both or neither.
+
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
+use turnwise_core::id::{AttemptId, ProjectId, Tenant};
+use turnwise_core::limits::CLOCK_SKEW;
+use turnwise_core::time::Timestamp;
+use turnwise_core::turn::{Acquire, Conversation, Previous, Turn};
+
+use crate::client::Store;
+use crate::conversation;
+use crate::error::Error;
+use crate::item::{instant, number, text};
+use crate::transact::{self, Outcome};
+use crate::turn_row;
+
+/// What T1 writes.
+#[derive(Debug)]
+pub struct BeginTurn<'a> {
+    /// Whose conversation.
+    pub tenant: &'a Tenant,
+    /// The turn as it will stand: PROCESSING, with its input and this attempt.
+    pub turn: &'a Turn,
+    /// The decision this write carries out.
+    pub acquire: &'a Acquire,
+    /// The new lease.
+    pub lease_until: Timestamp,
+    /// The conversation's project, if this turn makes the conversation.
+    pub project: Option<&'a ProjectId>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// What T1 came to.
+#[derive(Debug)]
+pub enum Begun {
+    /// The attempt owns the lock.
+    Acquired,
+    /// Something had changed; nothing was written. Each row whose condition failed,
+    /// as it is now.
+    Refused {
+        /// Lock and summary, if that condition failed.
+        conversation: Option<Conversation>,
+        /// The turn, if that condition failed.
+        turn: Option<Box<Turn>>,
+    },
+}
+
+impl Store {
+    /// Writes T1. Idempotent by the attempt's id: sent again after a lost reply it
+    /// is applied once; should even the token be forgotten, the refusal shows the
+    /// attempt's own turn.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when another transaction is at the same rows, and what
+    /// else the table may answer.
+    pub async fn begin_turn(&self, begin: &BeginTurn<'_>) -> Result<Begun, Error> {
+        let members = vec![self.take_lock(begin)?, self.write_turn(begin)?];
+        match self.transact("begin_turn", begin.turn.attempt.as_str(), members).await? {
+            Outcome::Applied => Ok(Begun::Acquired),
+            Outcome::Refused(rows) => {
+                let mut rows = rows.into_iter();
+                let conversation = rows.next().flatten();
+                let turn = rows.next().flatten();
+                Ok(Begun::Refused {
+                    conversation: conversation.as_ref().map(conversation::read).transpose()?,
+                    turn: turn.as_ref().map(turn_row::read).transpose()?.map(Box::new),
+                })
+            }
+        }
+    }
+
+    fn take_lock(&self, begin: &BeginTurn<'_>) -> Result<TransactWriteItem, Error> {
+        let owner: &AttemptId = &begin.turn.attempt;
+        let update = Update::builder()
+            .table_name(&*self.table)
+            .set_key(Some(conversation::key(begin.tenant, &begin.turn.key.conversation)))
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_values(":owner", text(owner.as_str()))
+            .expression_attribute_values(":turn", text(begin.turn.key.turn.as_str()))
+            .expression_attribute_values(":lease", instant(begin.lease_until))
+            .expression_attribute_values(":epoch", number(begin.acquire.epoch))
+            .expression_attribute_values(":now", instant(begin.now));
+        let taken = "SET fence = :epoch, #owner = :owner, owner_turn = :turn, lease_until = :lease, updated_at = :now";
+
+        let update = match begin.acquire.seen_fence {
+            Some(seen) => {
+                let unchanged = "fence = :seen";
+                let free = "attribute_not_exists(#owner)";
+                let lapsed = "lease_until < :lapsed";
+                let number_holds = "head = :head";
+                update
+                    .update_expression(taken)
+                    .condition_expression(format!("{unchanged} AND {number_holds} AND ({free} OR {lapsed})"))
+                    .expression_attribute_values(":seen", number(seen))
+                    .expression_attribute_values(":head", number(begin.acquire.number - 1))
+                    .expression_attribute_values(":lapsed", instant(begin.now - CLOCK_SKEW))
+            }
+            None => {
+                let absent = "attribute_not_exists(pk)";
+                let made = "head = :zero, version = :zero, created_at = :now";
+                let project = begin.project.map(|_| ", project = :project").unwrap_or_default();
+                let update = match begin.project {
+                    Some(project) => update.expression_attribute_values(":project", text(project.as_str())),
+                    None => update,
+                };
+                update
+                    .update_expression(format!("{taken}, {made}{project}"))
+                    .condition_expression(absent)
+                    .expression_attribute_values(":zero", number(0))
+            }
+        };
+        transact::update(update)
+    }
+
+    fn write_turn(&self, begin: &BeginTurn<'_>) -> Result<TransactWriteItem, Error> {
+        let put = Put::builder().table_name(&*self.table).set_item(Some(turn_row::write(begin.tenant, begin.turn)?));
+        let put = match begin.acquire.previous {
+            Previous::Absent => put.condition_expression("attribute_not_exists(pk)"),
+            Previous::Failed { epoch } => as_seen(put, "FAILED", epoch),
+            Previous::Lost { epoch } => as_seen(put, "PROCESSING", epoch),
+        };
+        transact::put(put)
+    }
+}
+
+fn as_seen(
+    put: aws_sdk_dynamodb::types::builders::PutBuilder,
+    state: &str,
+    epoch: u64,
+) -> aws_sdk_dynamodb::types::builders::PutBuilder {
+    put.condition_expression("#state = :state AND epoch = :seen")
+        .expression_attribute_names("#state", "state")
+        .expression_attribute_values(":state", text(state))
+        .expression_attribute_values(":seen", number(epoch))
+}

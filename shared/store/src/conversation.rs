@@ -1,0 +1,106 @@
+//! A conversation's META item, and the one query that opens a conversation.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use turnwise_core::id::{AttemptId, ConversationId, ProjectId, Tenant, TurnId};
+use turnwise_core::turn::{Conversation, Holder};
+
+use crate::client::Store;
+use crate::error::Error;
+use crate::history::CommittedTurn;
+use crate::item::{Item, Row, text};
+use crate::keys;
+
+/// A conversation as one strong query sees it.
+#[derive(Debug, Clone, Default)]
+pub struct Opened {
+    /// Lock and summary; `None` if nothing was ever begun under this name.
+    pub conversation: Option<Conversation>,
+    /// The newest committed turns, oldest first.
+    pub newest: Vec<CommittedTurn>,
+}
+
+impl Store {
+    /// Reads a conversation with its `turns` newest committed turns: one round
+    /// trip, strongly consistent.
+    ///
+    /// # Errors
+    /// When the table does not answer or a row cannot be read.
+    pub async fn open(&self, tenant: &Tenant, conversation: &ConversationId, turns: usize) -> Result<Opened, Error> {
+        let limit = i32::try_from(turns.saturating_add(1)).unwrap_or(i32::MAX);
+        let page = self
+            .dynamo
+            .query()
+            .table_name(&*self.table)
+            .consistent_read(true)
+            .scan_index_forward(false)
+            .limit(limit)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :messages AND :meta")
+            .expression_attribute_values(":pk", text(keys::conversation(tenant, conversation)))
+            .expression_attribute_values(":messages", text(keys::MESSAGES))
+            .expression_attribute_values(":meta", text(keys::META))
+            .send()
+            .await
+            .map_err(|error| Error::from_sdk("open_conversation", &error))?;
+
+        let mut opened = Opened::default();
+        for item in page.items() {
+            match item.get("sk").and_then(|sk| sk.as_s().ok()).map(String::as_str) {
+                Some(keys::META) => opened.conversation = Some(read(item)?),
+                Some(_) | None => opened.newest.push(CommittedTurn::read(item)?),
+            }
+        }
+        opened.newest.truncate(turns);
+        opened.newest.reverse();
+        Ok(opened)
+    }
+
+    /// Reads a conversation's lock and summary.
+    ///
+    /// # Errors
+    /// When the table does not answer or the row cannot be read.
+    pub async fn conversation(
+        &self,
+        tenant: &Tenant,
+        conversation: &ConversationId,
+    ) -> Result<Option<Conversation>, Error> {
+        let answer = self
+            .dynamo
+            .get_item()
+            .table_name(&*self.table)
+            .consistent_read(true)
+            .set_key(Some(key(tenant, conversation)))
+            .send()
+            .await
+            .map_err(|error| Error::from_sdk("get_conversation", &error))?;
+        answer.item().map(read).transpose()
+    }
+}
+
+/// The META item's key.
+pub(crate) fn key(tenant: &Tenant, conversation: &ConversationId) -> Item {
+    [("pk", keys::conversation(tenant, conversation)), ("sk", keys::META.to_owned())]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), AttributeValue::S(value)))
+        .collect()
+}
+
+pub(crate) fn read(item: &Item) -> Result<Conversation, Error> {
+    let row = Row(item);
+    let holder = match row.maybe_text("owner")? {
+        None => None,
+        Some(owner) => Some(Holder {
+            attempt: AttemptId::from_stored(owner),
+            turn: TurnId::from_stored(row.text("owner_turn")?),
+            lease_until: row.instant("lease_until")?,
+        }),
+    };
+    Ok(Conversation {
+        fence: row.number("fence")?,
+        holder,
+        head: row.number("head")?,
+        version: row.number("version")?,
+        project: row.maybe_text("project")?.map(ProjectId::from_stored),
+        created_at: row.instant("created_at")?,
+        updated_at: row.instant("updated_at")?,
+    })
+}

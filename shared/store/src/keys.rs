@@ -1,0 +1,130 @@
+//! The table's key strings. Each partition key begins with its kind and the
+//! authenticated tenant; ids cannot contain `#`, so no two entities share a key.
+
+use turnwise_core::digest::Digest;
+use turnwise_core::id::{ConversationId, ProjectId, Tenant, TurnId, TurnKey};
+use turnwise_core::time::Timestamp;
+
+use crate::error::Error;
+
+/// Sort key of a conversation's META item.
+pub(crate) const META: &str = "META";
+
+/// Sort key prefix of committed turns. `M#` sorts right below `META`, so that one
+/// descending query from META returns it and the newest turns.
+pub(crate) const MESSAGES: &str = "M#";
+
+/// Partitions of the index of running turns: enough that no turn rate one table
+/// serves makes one of them hot.
+pub(crate) const ACTIVE_SHARDS: u8 = 16;
+
+/// Partitions a day's usage counters and ledger lines are spread over.
+pub(crate) const DAY_SHARDS: u8 = 4;
+
+/// Sort key of a stream log's terminal row; sorts behind every batch of its epoch.
+const LOG_END: &str = "END";
+
+pub(crate) fn conversation(tenant: &Tenant, conversation: &ConversationId) -> String {
+    format!("C#{tenant}#{conversation}")
+}
+
+pub(crate) fn messages(number: u64) -> String {
+    format!("{MESSAGES}{number:010}")
+}
+
+pub(crate) fn turn(turn: &TurnId) -> String {
+    format!("T#{turn}")
+}
+
+pub(crate) fn stream_log(tenant: &Tenant, key: &TurnKey) -> String {
+    format!("S#{tenant}#{}#{}", key.conversation, key.turn)
+}
+
+pub(crate) fn log_batch(epoch: u64, first: u64) -> String {
+    format!("E{epoch:06}#{first:010}")
+}
+
+pub(crate) fn log_end(epoch: u64) -> String {
+    format!("E{epoch:06}#{LOG_END}")
+}
+
+pub(crate) fn is_log_end(sk: &str) -> bool {
+    sk.ends_with(LOG_END)
+}
+
+pub(crate) fn threads_of_user(tenant: &Tenant, user: &str) -> String {
+    format!("CL#{tenant}#{user}")
+}
+
+pub(crate) fn threads_of_project(tenant: &Tenant, project: &ProjectId) -> String {
+    format!("CP#{tenant}#{project}")
+}
+
+pub(crate) fn thread_row(created_at: Timestamp, conversation: &ConversationId) -> String {
+    format!("{}#{conversation}", instant(created_at))
+}
+
+pub(crate) fn active(tenant: &Tenant, key: &TurnKey) -> String {
+    let digest = Digest::of(format!("{tenant}#{}#{}", key.conversation, key.turn));
+    // The first hexadecimal digit is one of 16, evenly spread.
+    active_shard(u8::from_str_radix(&digest.as_str()[..1], 16).unwrap_or(0) % ACTIVE_SHARDS)
+}
+
+pub(crate) fn active_shard(shard: u8) -> String {
+    format!("ACTIVE#{shard}")
+}
+
+pub(crate) fn ledger(tenant: &Tenant, day: &str, shard: u8) -> String {
+    format!("L#{tenant}#{day}#{}", shard % DAY_SHARDS)
+}
+
+pub(crate) fn usage(tenant: &Tenant, day: &str, shard: u8) -> String {
+    format!("U#{tenant}#{day}#{}", shard % DAY_SHARDS)
+}
+
+/// An instant that sorts as text: milliseconds, 15 digits.
+pub(crate) fn instant(at: Timestamp) -> String {
+    format!("{:015}", at.as_millis())
+}
+
+/// The tenant and turn whose row has these keys.
+pub(crate) fn parse_turn(pk: &str, sk: &str) -> Result<(Tenant, TurnKey), Error> {
+    let parts = pk.strip_prefix("C#").and_then(|rest| rest.split_once('#')).zip(sk.strip_prefix("T#"));
+    let ((tenant, conversation), turn) =
+        parts.ok_or_else(|| Error::corrupt(format!("keys of a turn: {pk:?}, {sk:?}")))?;
+    let key = TurnKey {
+        conversation: ConversationId::from_stored(conversation.to_owned()),
+        turn: TurnId::from_stored(turn.to_owned()),
+    };
+    Ok((Tenant::from_stored(tenant.to_owned()), key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn committed_turns_sort_right_below_meta() {
+        assert!(messages(1).as_str() < META);
+        assert!(messages(9_999_999_999).as_str() < META);
+        assert!("T#a" > META && "Q#1" > META && "H#1" < MESSAGES);
+    }
+
+    #[test]
+    fn the_end_of_a_log_sorts_behind_its_batches_and_before_the_next_epoch() {
+        assert!(log_batch(1, 9_999_999_999) < log_end(1));
+        assert!(log_end(1) < log_batch(2, 0));
+    }
+
+    #[test]
+    fn a_turns_keys_are_read_back() {
+        let tenant = Tenant::default_tenant();
+        let key = TurnKey {
+            conversation: ConversationId::from_stored("user:42".to_owned()),
+            turn: TurnId::from_stored("1".to_owned()),
+        };
+        let parsed = parse_turn(&conversation(&tenant, &key.conversation), &turn(&key.turn)).unwrap();
+        assert_eq!(parsed, (tenant, key));
+        assert!(parse_turn("X#t#c", "T#1").is_err());
+    }
+}

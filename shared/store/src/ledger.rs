@@ -1,0 +1,163 @@
+//! The ledger, append-only, and the usage counters that sum it up.
+
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
+use turnwise_core::id::{AttemptId, ProjectId, Tenant};
+use turnwise_core::money::PicoUsd;
+use turnwise_core::time::Timestamp;
+use turnwise_core::usage::{Source, Usage};
+
+use crate::client::Store;
+use crate::error::Error;
+use crate::item::{Item, instant, number, text};
+use crate::keys;
+use crate::transact::{self, Outcome};
+
+/// What became of the money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The provider reported the tokens.
+    Settled,
+    /// We estimated the tokens.
+    Estimated,
+    /// The answer was paid for and thrown away: another attempt had won.
+    Wasted,
+}
+
+impl Phase {
+    /// Its name in rows.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Settled => "settled",
+            Self::Estimated => "estimated",
+            Self::Wasted => "wasted",
+        }
+    }
+
+    /// The phase of an answer that was kept, by where its tokens come from.
+    #[must_use]
+    pub const fn kept(source: Source) -> Self {
+        match source {
+            Source::Reported => Self::Settled,
+            Source::Estimated => Self::Estimated,
+        }
+    }
+}
+
+/// One line: what one attempt cost.
+#[derive(Debug, Clone)]
+pub struct LedgerLine {
+    /// The attempt that called the provider; with the phase, the line's identity.
+    pub attempt: AttemptId,
+    /// What became of the money.
+    pub phase: Phase,
+    /// The turn's key `session:turn`; `None` for a request that is no turn.
+    pub turn: Option<String>,
+    /// The project, if any.
+    pub project: Option<ProjectId>,
+    /// The API key's id.
+    pub api_key: String,
+    /// `provider/model`.
+    pub model: String,
+    /// Tokens.
+    pub usage: Usage,
+    /// Exact cost; `None` when the model has no price.
+    pub cost: Option<PicoUsd>,
+    /// Version of the price table the cost was computed with.
+    pub price_version: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A line with where it goes.
+#[derive(Debug, Clone)]
+pub struct RecordLedger<'a> {
+    /// Whose ledger.
+    pub tenant: &'a Tenant,
+    /// The line.
+    pub line: &'a LedgerLine,
+    /// A random number that picks the partition among a day's; another one after
+    /// a conflict.
+    pub shard: u8,
+}
+
+impl Store {
+    /// Writes a line by itself, for work that is no turn or whose turn another
+    /// attempt has won. Idempotent by attempt and phase: a second write of the line
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when another transaction is at the same counter (take
+    /// another shard), and what else the table may answer.
+    pub async fn record_ledger(&self, record: &RecordLedger<'_>) -> Result<(), Error> {
+        let members = self.ledger_members(record)?;
+        let seed = record.line.attempt.as_str();
+        match self.transact("record_ledger", seed, members.into()).await? {
+            // Refused means that the line is already there.
+            Outcome::Applied | Outcome::Refused(_) => Ok(()),
+        }
+    }
+
+    pub(crate) fn ledger_members(&self, record: &RecordLedger<'_>) -> Result<[TransactWriteItem; 2], Error> {
+        let line = Put::builder()
+            .table_name(&*self.table)
+            .set_item(Some(write_line(record)))
+            .condition_expression("attribute_not_exists(pk)");
+        Ok([transact::put(line)?, self.add_usage(record)?])
+    }
+
+    fn add_usage(&self, record: &RecordLedger<'_>) -> Result<TransactWriteItem, Error> {
+        let RecordLedger { tenant, line, shard } = record;
+        let name = |text: &str| text.replace('#', "_");
+        let project = line.project.as_ref().map_or("-", ProjectId::as_str);
+        let row = format!("{}#{project}#{}", name(&line.model).replacen('/', "#", 1), name(&line.api_key));
+        let (committed, wasted) = match line.phase {
+            Phase::Settled | Phase::Estimated => (1, 0),
+            Phase::Wasted => (0, 1),
+        };
+        let unpriced = u8::from(line.cost.is_none());
+        transact::update(
+            Update::builder()
+                .table_name(&*self.table)
+                .key("pk", text(keys::usage(tenant, &line.at.day(), *shard)))
+                .key("sk", text(row))
+                .update_expression(
+                    "ADD requests :requests, wasted :wasted, unpriced :unpriced, input_tokens :input, \
+                     cache_read_tokens :cache_read, output_tokens :output, cost_pico_usd :cost",
+                )
+                .expression_attribute_values(":requests", number(committed))
+                .expression_attribute_values(":wasted", number(wasted))
+                .expression_attribute_values(":unpriced", number(unpriced))
+                .expression_attribute_values(":input", number(line.usage.total_input()))
+                .expression_attribute_values(":cache_read", number(line.usage.cache_read))
+                .expression_attribute_values(":output", number(line.usage.total_output()))
+                .expression_attribute_values(":cost", number(line.cost.unwrap_or_default().0)),
+        )
+    }
+}
+
+fn write_line(record: &RecordLedger<'_>) -> Item {
+    let RecordLedger { tenant, line, shard } = record;
+    let mut row: Vec<(&str, _)> = vec![
+        ("pk", text(keys::ledger(tenant, &line.at.day(), *shard))),
+        ("sk", text(format!("{}#{}", line.attempt, line.phase.name()))),
+        ("model", text(&*line.model)),
+        ("api_key", text(&*line.api_key)),
+        ("input_tokens", number(line.usage.total_input())),
+        ("cache_read_tokens", number(line.usage.cache_read)),
+        ("output_tokens", number(line.usage.total_output())),
+        ("reasoning_tokens", number(line.usage.reasoning)),
+        ("price_version", text(&*line.price_version)),
+        ("at", instant(line.at)),
+    ];
+    if let Some(turn) = &line.turn {
+        row.push(("turn", text(&**turn)));
+    }
+    if let Some(project) = &line.project {
+        row.push(("project", text(project.as_str())));
+    }
+    if let Some(cost) = line.cost {
+        row.push(("cost_pico_usd", number(cost.0)));
+    }
+    row.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}

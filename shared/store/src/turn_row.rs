@@ -1,0 +1,86 @@
+//! A turn's row: the record of its idempotency key.
+
+use turnwise_core::digest::Digest;
+use turnwise_core::id::{AttemptId, Tenant, TurnKey};
+use turnwise_core::turn::{Delivery, State, Turn};
+
+use crate::client::Store;
+use crate::error::Error;
+use crate::item::{self, Item, Row, binary, instant, number, text};
+use crate::keys;
+use crate::pack::{pack, unpack};
+
+impl Store {
+    /// Reads a turn, strongly consistent.
+    ///
+    /// # Errors
+    /// When the table does not answer or the row cannot be read.
+    pub async fn turn(&self, tenant: &Tenant, key: &TurnKey) -> Result<Option<Turn>, Error> {
+        let answer = self
+            .dynamo
+            .get_item()
+            .table_name(&*self.table)
+            .consistent_read(true)
+            .key("pk", text(keys::conversation(tenant, &key.conversation)))
+            .key("sk", text(keys::turn(&key.turn)))
+            .send()
+            .await
+            .map_err(|error| Error::from_sdk("get_turn", &error))?;
+        answer.item().map(read).transpose()
+    }
+}
+
+/// The whole row of `turn`.
+///
+/// A running turn also stands in the index of running turns; the row of an ended
+/// one has no index keys, which takes it out.
+pub(crate) fn write(tenant: &Tenant, turn: &Turn) -> Result<Item, Error> {
+    let mut row: Vec<(&str, _)> = vec![
+        ("pk", text(keys::conversation(tenant, &turn.key.conversation))),
+        ("sk", text(keys::turn(&turn.key.turn))),
+        ("state", text(turn.state.name())),
+        ("input_hash", text(turn.input_hash.as_str())),
+        ("delivery", text(turn.delivery.name())),
+        ("epoch", number(turn.epoch)),
+        ("attempt", text(turn.attempt.as_str())),
+        ("attempts", number(turn.attempts)),
+        ("created_at", instant(turn.created_at)),
+        ("updated_at", instant(turn.updated_at)),
+    ];
+    if let Some(input) = &turn.input {
+        row.push(("input", binary(pack(input)?)));
+    }
+    match &turn.state {
+        State::Processing => {
+            row.push(("g1pk", text(keys::active(tenant, &turn.key))));
+            row.push(("g1sk", text(keys::instant(turn.updated_at))));
+        }
+        State::Completed(commit) => row.push(("commit", item::json(commit)?)),
+        State::Failed(failure) => row.push(("failure", binary(pack(failure)?))),
+    }
+    Ok(row.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+pub(crate) fn read(item: &Item) -> Result<Turn, Error> {
+    let row = Row(item);
+    let (_, key) = keys::parse_turn(&row.text("pk")?, &row.text("sk")?)?;
+    let delivery = row.text("delivery")?;
+    let state = match row.text("state")?.as_str() {
+        "PROCESSING" => State::Processing,
+        "COMPLETED" => State::Completed(row.json("commit")?),
+        "FAILED" => State::Failed(unpack(row.maybe_bytes("failure")?.unwrap_or_default())?),
+        other => return Err(Error::corrupt(format!("state {other:?} of turn {key}"))),
+    };
+    Ok(Turn {
+        key,
+        input_hash: Digest::from_stored(row.text("input_hash")?),
+        delivery: Delivery::from_name(&delivery).ok_or_else(|| Error::corrupt(format!("delivery {delivery:?}")))?,
+        epoch: row.number("epoch")?,
+        attempt: AttemptId::from_stored(row.text("attempt")?),
+        attempts: u32::try_from(row.number("attempts")?).unwrap_or(u32::MAX),
+        created_at: row.instant("created_at")?,
+        updated_at: row.instant("updated_at")?,
+        input: row.maybe_bytes("input")?.map(unpack).transpose()?,
+        state,
+    })
+}
