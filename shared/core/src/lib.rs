@@ -6,7 +6,7 @@
 //!
 //! - [`turn`]: the durable turn, its states and what a request with a key may do
 //! - [`generation`]: one request for an answer, its stream and its completion
-//! - [`fold`]: chunks of a stream put together into the completion
+//! - [`fold`]: chunks of a stream put together into the completion; [`rebuild`]: the way back
 //! - [`id`]: names of tenants, conversations, turns, projects
 //! - [`json`]: strict parsing, canonical form; [`digest`]: hashes over it
 //! - [`category`]: the 12 error categories and 4 severities
@@ -25,6 +25,7 @@ pub mod id;
 pub mod json;
 pub mod limits;
 pub mod money;
+pub mod rebuild;
 pub mod time;
 pub mod turn;
 pub mod usage;

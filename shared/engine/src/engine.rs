@@ -1,0 +1,59 @@
+//! Everything a use case needs, built once by composition.
+
+use std::sync::Arc;
+
+use turnwise_core::catalogue::Catalogue;
+use turnwise_providers::Providers;
+use turnwise_store::Store;
+use turnwise_store::queue::Queue;
+
+use crate::clock::Clock;
+use crate::live::Hub;
+use crate::random::Random;
+use crate::tasks::Tasks;
+
+/// The use cases over one table, one queue and a set of providers. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    /// The table.
+    pub store: Store,
+    /// Upstream models.
+    pub providers: Arc<Providers>,
+    /// Where hints about due work go.
+    pub queue: Queue,
+    /// Time.
+    pub clock: Clock,
+    /// Chance.
+    pub random: Random,
+    /// Background work.
+    pub tasks: Tasks,
+    pub(crate) hub: Arc<Hub>,
+}
+
+impl Engine {
+    /// An engine on the system's clock and random numbers.
+    #[must_use]
+    pub fn new(store: Store, queue: Queue, providers: Providers) -> Self {
+        Self {
+            store,
+            providers: Arc::new(providers),
+            queue,
+            clock: Clock::System,
+            random: Random::from_system(),
+            tasks: Tasks::default(),
+            hub: Arc::default(),
+        }
+    }
+
+    /// The same engine on another clock and other random numbers, for tests.
+    #[must_use]
+    pub fn with_time_and_chance(mut self, clock: Clock, random: Random) -> Self {
+        self.clock = clock;
+        self.random = random;
+        self
+    }
+
+    pub(crate) fn price_version(&self) -> String {
+        Catalogue::shipped().price_version.clone()
+    }
+}

@@ -1,0 +1,70 @@
+//! What a use case can answer instead of what it was asked for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use turnwise_core::fault::Faults;
+use turnwise_core::turn::Failure;
+
+/// Why a use case ended without its result.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request is not valid.
+    #[error("{0}")]
+    Invalid(Faults),
+    /// No such model, or its provider is not configured.
+    #[error("{0}")]
+    Model(turnwise_providers::Unknown),
+    /// The key belongs to a different request.
+    #[error("the idempotency key was used with a different request")]
+    KeyReused,
+    /// The turn has, or would get, another number than the one asserted.
+    #[error("the turn's number is {actual}, not {asserted}")]
+    WrongNumber {
+        /// What `If-Match` said.
+        asserted: u64,
+        /// What it is, or would be.
+        actual: u64,
+    },
+    /// Another turn of the conversation is running.
+    #[error("another turn of this conversation is running")]
+    ConversationBusy {
+        /// When to ask again.
+        retry_after: Duration,
+    },
+    /// This very turn is still running.
+    #[error("the turn is still running")]
+    StillRunning {
+        /// The turn's key, where its result will be found.
+        key: String,
+        /// When to ask again.
+        retry_after: Duration,
+    },
+    /// The turn's messages have been removed by retention.
+    #[error("the turn's answer is no longer kept")]
+    Gone,
+    /// There is no such thing, or it is not the caller's.
+    #[error("there is no {what} {name:?}")]
+    NotFound {
+        /// The kind of thing.
+        what: &'static str,
+        /// The name asked for.
+        name: String,
+    },
+    /// The turn failed; its failure is stored, or could not be.
+    #[error("{}", failure.message)]
+    Failed {
+        /// The failure.
+        failure: Arc<Failure>,
+        /// The failed turn, if the request was one.
+        facts: Option<crate::turn::Facts>,
+        /// Whether this request found the failure, rather than caused it.
+        replayed: bool,
+    },
+    /// The table did not do its part.
+    #[error(transparent)]
+    Store(#[from] turnwise_store::Error),
+    /// A task of our own died: a defect.
+    #[error("a task ended unexpectedly: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}

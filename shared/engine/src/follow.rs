@@ -1,0 +1,216 @@
+//! A turn's events as a stream: followed while it is made here, read from its log
+//! while it is made elsewhere, or played back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt as _};
+use turnwise_core::generation::Event;
+use turnwise_core::rebuild;
+use turnwise_core::turn::Failure;
+
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::live::{LiveTurn, Look, Outcome};
+use crate::turn::Source;
+use crate::turn::{Answer, Started, TurnRequest};
+
+/// Pause between two looks at a log that is growing, and at one that is not.
+const LOG_POLL_MOVING: Duration = Duration::from_millis(400);
+/// See [`LOG_POLL_MOVING`].
+const LOG_POLL_IDLE: Duration = Duration::from_secs(1);
+
+/// One item of a turn's stream.
+#[derive(Debug)]
+pub enum Frame {
+    /// An event of the answer.
+    Event(Event),
+    /// The answer is committed. The last item.
+    Done(Arc<Answer>),
+    /// There is no answer. The last item.
+    Failed(Error),
+}
+
+/// A turn's stream. Ends with [`Frame::Done`] or [`Frame::Failed`], never without.
+pub type Frames = BoxStream<'static, Frame>;
+
+/// Follows a started turn from its first event.
+pub(crate) fn turn(engine: Engine, request: Arc<TurnRequest>, started: Started) -> Frames {
+    frames(engine, request, started).boxed()
+}
+
+/// Follows work that is no turn.
+pub(crate) fn live(live: Arc<LiveTurn>) -> Frames {
+    async_stream::stream! {
+        let mut seen = 0;
+        loop {
+            match live.look(seen).await {
+                Look::Events(events) => {
+                    seen += events.len();
+                    for event in events {
+                        yield Frame::Event(event);
+                    }
+                }
+                Look::Ended(Outcome::Committed(answer)) => {
+                    for event in missing(seen, &answer) {
+                        yield Frame::Event(event);
+                    }
+                    yield Frame::Done(answer);
+                    return;
+                }
+                Look::Ended(Outcome::Failed(failure) | Outcome::Unwritten(failure)) => {
+                    yield Frame::Failed(Error::Failed { failure, facts: Some(live.facts.clone()), replayed: false });
+                    return;
+                }
+                Look::Ended(Outcome::Superseded) => {
+                    yield Frame::Failed(Error::Failed {
+                        failure: Arc::new(taken_over()),
+                        facts: Some(live.facts.clone()),
+                        replayed: false,
+                    });
+                    return;
+                }
+            }
+        }
+    }
+    .boxed()
+}
+
+fn frames(engine: Engine, request: Arc<TurnRequest>, first: Started) -> impl Stream<Item = Frame> + Send {
+    async_stream::stream! {
+        let mut started = first;
+        loop {
+            let mut sent = 0;
+            let mut inner = match &started.source {
+                Source::Live(turn) => live(Arc::clone(turn)),
+                Source::Elsewhere { epoch } => elsewhere(engine.clone(), Arc::clone(&request), *epoch),
+                Source::Answer { answer, epoch } => {
+                    playback(engine.clone(), Arc::clone(&request), Arc::clone(answer), *epoch)
+                }
+            };
+            let mut moved_on = false;
+            while let Some(frame) = inner.next().await {
+                // Nothing has reached the client yet: whoever has the turn now may
+                // give it a fresh stream. After the first byte it must be told.
+                if sent == 0 && is_taken_over(&frame) {
+                    moved_on = true;
+                    break;
+                }
+                sent += 1;
+                yield frame;
+            }
+            if !moved_on {
+                return;
+            }
+            engine.clock.sleep(LOG_POLL_MOVING).await;
+            match engine.start_turn(&request).await {
+                Ok(next) => started = next,
+                Err(error) => {
+                    yield Frame::Failed(error);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Reads the log of a turn that another process makes, until its terminal marker.
+fn elsewhere(engine: Engine, request: Arc<TurnRequest>, epoch: u64) -> Frames {
+    async_stream::stream! {
+        let tenant = &request.caller.tenant;
+        let mut seen = 0;
+        loop {
+            let page = match engine.store.read_events(tenant, &request.key, epoch, seen).await {
+                Ok(page) => page,
+                Err(error) if error.is_transient() => turnwise_store::LogPage::default(),
+                Err(error) => {
+                    yield Frame::Failed(error.into());
+                    return;
+                }
+            };
+            let moved = !page.events.is_empty();
+            for event in page.events {
+                seen += 1;
+                yield Frame::Event(event);
+            }
+            if moved && page.end.is_none() {
+                engine.clock.sleep(LOG_POLL_MOVING).await;
+                continue;
+            }
+            // Ended, or silent: the turn itself tells. Looking is what takes over a
+            // turn whose attempt has died.
+            match engine.start_turn(&request).await {
+                Ok(Started { source: Source::Elsewhere { epoch: now }, .. }) if now == epoch => {}
+                Ok(Started { source: Source::Answer { answer, epoch: now }, .. }) if now == epoch || seen == 0 => {
+                    for event in missing(usize::try_from(seen).unwrap_or(usize::MAX), &answer) {
+                        yield Frame::Event(event);
+                    }
+                    yield Frame::Done(answer);
+                    return;
+                }
+                Ok(_) => {
+                    let failure = Arc::new(taken_over());
+                    yield Frame::Failed(Error::Failed { failure, facts: None, replayed: false });
+                    return;
+                }
+                Err(error) => {
+                    yield Frame::Failed(error);
+                    return;
+                }
+            }
+            engine.clock.sleep(LOG_POLL_IDLE).await;
+        }
+    }
+    .boxed()
+}
+
+/// Plays a committed turn back: from its log, event by event as it was, or rebuilt
+/// from the answer where there is no log any more.
+fn playback(engine: Engine, request: Arc<TurnRequest>, answer: Arc<Answer>, epoch: u64) -> Frames {
+    async_stream::stream! {
+        let logged = match engine.store.read_events(&request.caller.tenant, &request.key, epoch, 0).await {
+            Ok(page) if page.end.is_some_and(|end| end.committed) => page.events,
+            Ok(_) => Vec::new(),
+            Err(error) => {
+                tracing::warn!(%error, turn.key = %request.key, "stream log cannot be read; rebuilding the stream");
+                Vec::new()
+            }
+        };
+        let rebuilt = missing(logged.len(), &answer);
+        for event in logged.into_iter().chain(rebuilt) {
+            yield Frame::Event(event);
+        }
+        yield Frame::Done(answer);
+    }
+    .boxed()
+}
+
+/// The events of an answer that was not streamed; none if some were seen.
+fn missing(seen: usize, answer: &Answer) -> Vec<Event> {
+    if seen > 0 { Vec::new() } else { rebuild::events(&answer.output) }
+}
+
+const TAKEN_OVER: &str = "taken_over";
+
+fn taken_over() -> Failure {
+    use turnwise_core::category::Category;
+    use turnwise_core::turn::Outcome as Fate;
+    Failure {
+        outcome: Fate::Retryable,
+        category: Category::NetworkError,
+        code: TAKEN_OVER.to_owned(),
+        message: "Another attempt took this turn over. Retry with the same key to get its answer.".to_owned(),
+        param: None,
+        retry_after_ms: None,
+        request_id: String::new(),
+        partial: String::new(),
+    }
+}
+
+fn is_taken_over(frame: &Frame) -> bool {
+    match frame {
+        Frame::Failed(Error::Failed { failure, .. }) => failure.code == TAKEN_OVER,
+        Frame::Failed(_) | Frame::Event(_) | Frame::Done(_) => false,
+    }
+}

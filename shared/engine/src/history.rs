@@ -1,0 +1,95 @@
+//! Conversations and turns read back.
+
+use turnwise_core::id::{ConversationId, ProjectId, Tenant, TurnKey};
+use turnwise_core::turn::{Conversation, State, Turn};
+use turnwise_store::{CommittedTurn, ThreadPage};
+
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::turn::Answer;
+
+/// One page of a conversation's turns.
+#[derive(Debug)]
+pub struct TurnPage {
+    /// The conversation's summary.
+    pub conversation: Conversation,
+    /// Committed turns in order.
+    pub turns: Vec<CommittedTurn>,
+    /// Whether there are more behind the last.
+    pub has_more: bool,
+}
+
+/// A turn with its answer, if it has one.
+#[derive(Debug)]
+pub struct FoundTurn {
+    /// The turn's record.
+    pub turn: Turn,
+    /// Its answer.
+    pub answer: Option<Answer>,
+    /// Its conversation's project.
+    pub project: Option<ProjectId>,
+}
+
+impl Engine {
+    /// Conversations of a project, or of the person where no project is given,
+    /// newest first.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn threads(
+        &self,
+        tenant: &Tenant,
+        user: &str,
+        project: Option<&ProjectId>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ThreadPage, Error> {
+        Ok(self.retry(|_| self.store.threads(tenant, user, project, after, limit)).await?)
+    }
+
+    /// Turns of a conversation in order, behind number `after`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the conversation is not there or not a visible one.
+    pub async fn turns(
+        &self,
+        tenant: &Tenant,
+        thread: &ConversationId,
+        after: u64,
+        limit: usize,
+    ) -> Result<TurnPage, Error> {
+        let not_found = || Error::NotFound { what: "thread", name: thread.to_string() };
+        let (conversation, turns) = tokio::try_join!(
+            self.retry(|_| self.store.conversation(tenant, thread)),
+            self.retry(|_| self.store.committed_turns(tenant, thread, after, limit)),
+        )?;
+        let conversation = conversation.ok_or_else(not_found)?;
+        let last = turns.last().map_or(after, |turn| turn.number);
+        Ok(TurnPage { has_more: !turns.is_empty() && last < conversation.head, conversation, turns })
+    }
+
+    /// The turn a key names: `session:turn`, or the idempotency key of a stateless
+    /// request.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none.
+    pub async fn find_turn(&self, tenant: &Tenant, key: &str) -> Result<FoundTurn, Error> {
+        let named = TurnKey::parse("key", key).map_err(|fault| Error::Invalid(fault.into()))?;
+        let hidden = TurnKey::hidden("key", key).map_err(|fault| Error::Invalid(fault.into()))?;
+        for candidate in named.into_iter().chain([hidden]) {
+            if let Some(turn) = self.retry(|_| self.store.turn(tenant, &candidate)).await? {
+                return self.found(tenant, turn).await;
+            }
+        }
+        Err(Error::NotFound { what: "turn", name: key.to_owned() })
+    }
+
+    async fn found(&self, tenant: &Tenant, turn: Turn) -> Result<FoundTurn, Error> {
+        let conversation = self.retry(|_| self.store.conversation(tenant, &turn.key.conversation)).await?;
+        let answer = match &turn.state {
+            State::Completed(_) => Some(self.committed_answer(tenant, &turn).await?),
+            State::Processing | State::Failed(_) => None,
+        };
+        Ok(FoundTurn { turn, answer, project: conversation.and_then(|conversation| conversation.project) })
+    }
+}

@@ -1,0 +1,191 @@
+//! Turns running in this process: their events so far and, at the end, their outcome.
+//!
+//! The producer appends and never waits for a reader. Readers go through the same
+//! list at their own pace, from any place: a client that came late, one that is
+//! slow and one that came back are the same thing. What is held is bounded by
+//! `MAX_ANSWER_BYTES`.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use tokio::sync::{Notify, watch};
+use turnwise_core::digest::Digest;
+use turnwise_core::generation::Event;
+use turnwise_core::id::{ConversationId, Tenant, TurnKey};
+use turnwise_core::turn::Failure;
+
+use crate::turn::{Answer, Facts};
+
+/// How a running turn ended.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// Its answer is committed.
+    Committed(Arc<Answer>),
+    /// Its failure is committed.
+    Failed(Arc<Failure>),
+    /// Another attempt took the lock: whatever that one commits is the answer.
+    Superseded,
+    /// The end could not be written. The lease will lapse and a retry go on.
+    Unwritten(Arc<Failure>),
+}
+
+/// A turn running in this process.
+#[derive(Debug)]
+pub struct LiveTurn {
+    /// Digest of its canonical input.
+    pub input_hash: Digest,
+    /// What its answer's headers say.
+    pub facts: Facts,
+    progress: Mutex<Progress>,
+    changed: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    events: Vec<Event>,
+    outcome: Option<Outcome>,
+}
+
+/// What a reader finds at its place.
+#[derive(Debug)]
+pub enum Look {
+    /// Events from there on.
+    Events(Vec<Event>),
+    /// No more events, and this is how it ended.
+    Ended(Outcome),
+}
+
+impl LiveTurn {
+    /// A turn that begins now.
+    #[must_use]
+    pub fn new(input_hash: Digest, facts: Facts) -> Arc<Self> {
+        Arc::new(Self { input_hash, facts, progress: Mutex::default(), changed: watch::Sender::new(0) })
+    }
+
+    /// Appends an event.
+    pub fn push(&self, event: Event) {
+        self.progress().events.push(event);
+        self.changed.send_modify(|version| *version += 1);
+    }
+
+    /// Ends the turn. The first outcome stays.
+    pub fn end(&self, outcome: Outcome) {
+        self.progress().outcome.get_or_insert(outcome);
+        self.changed.send_modify(|version| *version += 1);
+    }
+
+    /// The events from number `from` on that are there now.
+    #[must_use]
+    pub fn events(&self, from: usize) -> Vec<Event> {
+        self.progress().events.get(from..).unwrap_or_default().to_vec()
+    }
+
+    /// Waits for an event number `from` or for the end.
+    pub async fn look(&self, from: usize) -> Look {
+        let mut changed = self.changed.subscribe();
+        loop {
+            {
+                let progress = self.progress();
+                if let Some(events) = progress.events.get(from..)
+                    && !events.is_empty()
+                {
+                    return Look::Events(events.to_vec());
+                }
+                if let Some(outcome) = &progress.outcome {
+                    return Look::Ended(outcome.clone());
+                }
+            }
+            // The sender is this turn's own: it cannot be gone.
+            let _ = changed.changed().await;
+        }
+    }
+
+    /// Waits for the end.
+    pub async fn outcome(&self) -> Outcome {
+        let mut changed = self.changed.subscribe();
+        loop {
+            if let Some(outcome) = &self.progress().outcome {
+                return outcome.clone();
+            }
+            let _ = changed.changed().await;
+        }
+    }
+
+    /// Completes when there are more than `seen` events or the turn has ended.
+    pub async fn more_than(&self, seen: usize) {
+        let mut changed = self.changed.subscribe();
+        loop {
+            {
+                let progress = self.progress();
+                if progress.events.len() > seen || progress.outcome.is_some() {
+                    return;
+                }
+            }
+            let _ = changed.changed().await;
+        }
+    }
+
+    fn progress(&self) -> std::sync::MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The turns running in this process and the doors of their conversations.
+#[derive(Debug, Default)]
+pub struct Hub {
+    running: Mutex<HashMap<(Tenant, TurnKey), Arc<LiveTurn>>>,
+    doors: Mutex<HashMap<(Tenant, ConversationId), Weak<Door>>>,
+}
+
+/// Where requests for one conversation queue up within this process, so that a
+/// thousand equal ones make one write and not a thousand.
+#[derive(Debug, Default)]
+pub struct Door {
+    /// Held while one request reads and takes the lock.
+    pub entry: tokio::sync::Mutex<()>,
+    /// Rung when a turn of the conversation ends in this process.
+    pub released: Notify,
+}
+
+impl Hub {
+    /// The turn `key`, if it runs in this process.
+    #[must_use]
+    pub fn running(&self, tenant: &Tenant, key: &TurnKey) -> Option<Arc<LiveTurn>> {
+        lock(&self.running).get(&(tenant.clone(), key.clone())).cloned()
+    }
+
+    /// Notes that the turn `key` runs in this process.
+    pub fn enter(&self, tenant: &Tenant, key: &TurnKey, turn: &Arc<LiveTurn>) {
+        lock(&self.running).insert((tenant.clone(), key.clone()), Arc::clone(turn));
+    }
+
+    /// Notes that `turn` has ended, and wakes who waits for its conversation.
+    pub fn leave(&self, tenant: &Tenant, key: &TurnKey, turn: &Arc<LiveTurn>) {
+        let name = (tenant.clone(), key.clone());
+        let mut running = lock(&self.running);
+        // A takeover within this process may have put its successor there.
+        if running.get(&name).is_some_and(|current| Arc::ptr_eq(current, turn)) {
+            running.remove(&name);
+        }
+        drop(running);
+        self.door(tenant, &key.conversation).released.notify_waiters();
+    }
+
+    /// The door of a conversation; it exists as long as somebody stands at it.
+    #[must_use]
+    pub fn door(&self, tenant: &Tenant, conversation: &ConversationId) -> Arc<Door> {
+        let mut doors = lock(&self.doors);
+        let name = (tenant.clone(), conversation.clone());
+        if let Some(door) = doors.get(&name).and_then(Weak::upgrade) {
+            return door;
+        }
+        doors.retain(|_, door| door.strong_count() > 0);
+        let door = Arc::new(Door::default());
+        doors.insert(name, Arc::downgrade(&door));
+        door
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,223 @@
+//! Read, decide, write T1.
+
+use turnwise_core::id::AttemptId;
+use turnwise_core::limits::{HISTORY_TURNS, MAX_CONFLICT_RETRIES, MAX_INPUT_BYTES};
+use turnwise_core::time::Timestamp;
+use turnwise_core::turn::{
+    Acquire, Ask, Claim, Conversation, Decision, Delivery, Failure, State, Turn, begin, lease_until,
+};
+use turnwise_providers::Resolved;
+use turnwise_store::{BeginTurn, Begun, CommittedTurn};
+
+use super::request::TurnRequest;
+use crate::engine::Engine;
+use crate::error::Error;
+
+/// What a request with a key came to at the door.
+pub(super) enum Claimed {
+    /// This attempt owns the lock.
+    Ready(Box<Ready>),
+    /// Another process is running this very turn, in this epoch.
+    Elsewhere { epoch: u64 },
+    /// Another turn has the lock.
+    Busy,
+    /// The turn is committed.
+    Completed(Box<Turn>),
+    /// The turn failed, and stays so.
+    Failed(Box<Turn>, Failure),
+}
+
+/// An attempt that owns the lock, with what it needs to go on.
+pub(super) struct Ready {
+    pub(super) claim: Claim,
+    pub(super) turn: Turn,
+    pub(super) history: Vec<CommittedTurn>,
+    pub(super) resolved: Resolved,
+}
+
+/// What one look at the table showed.
+struct Seen {
+    conversation: Option<Conversation>,
+    history: Vec<CommittedTurn>,
+    turn: Option<Turn>,
+}
+
+impl Engine {
+    /// Brings a request as far as it gets without waiting for anybody else.
+    /// Nothing is written but T1, and that only for a request that is in order.
+    pub(super) async fn claim(&self, request: &TurnRequest) -> Result<Claimed, Error> {
+        let attempt = AttemptId::new(self.random.uuid_v7(self.clock.now()));
+        let ask = Ask { input_hash: request.input_hash.clone(), number: request.number, attempt };
+        let mut tried: Option<Acquire> = None;
+
+        for round in 0..=MAX_CONFLICT_RETRIES {
+            let mut seen = self.look(request).await?;
+            check_project(request, seen.conversation.as_ref())?;
+            let mut decision = self.decide(&seen, &ask);
+            if let Decision::WrongNumber(actual) = decision {
+                // The two reads are not one: the turn may have been committed between them.
+                seen.turn = self.retry(|_| self.store.turn(&request.caller.tenant, &request.key)).await?;
+                decision = self.decide(&seen, &ask);
+                tracing::debug!(actual, "asserted number looked at again");
+            }
+
+            if let Decision::Acquire(acquire) = decision {
+                let resolved = self.resolve(request)?;
+                let turn = self.turn_to_begin(request, &acquire, &ask, seen.turn.as_ref());
+                tried = Some(acquire.clone());
+                match self.write_t1(request, &turn, &acquire).await {
+                    Ok(Begun::Acquired) => {
+                        return Ok(Claimed::Ready(Box::new(ready(request, &acquire, turn, seen, resolved))));
+                    }
+                    Ok(Begun::Refused { conversation, turn }) => {
+                        seen.conversation = conversation.or(seen.conversation);
+                        seen.turn = turn.map(|turn| *turn).or(seen.turn);
+                        decision = self.decide(&seen, &ask);
+                    }
+                    // Whether it was applied, the next look shows.
+                    Err(error) if error.is_transient() && round < MAX_CONFLICT_RETRIES => {
+                        tracing::debug!(%error, "T1 without a clear answer; looking again");
+                        self.pause(round).await;
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+
+            match (decision, seen.turn) {
+                // The conversation has changed, and with it the history: look again.
+                (Decision::Acquire(_), _) => self.pause(round).await,
+                (Decision::Mine, Some(turn)) => {
+                    let Some(acquire) = tried.take().filter(|acquire| acquire.epoch == turn.epoch) else { continue };
+                    let resolved = self.resolve(request)?;
+                    let seen = Seen { conversation: seen.conversation, history: seen.history, turn: None };
+                    return Ok(Claimed::Ready(Box::new(ready(request, &acquire, turn, seen, resolved))));
+                }
+                (Decision::Attach, Some(turn)) => return Ok(Claimed::Elsewhere { epoch: turn.epoch }),
+                (Decision::Busy, _) => return Ok(Claimed::Busy),
+                (Decision::Replay(_), Some(turn)) => return Ok(Claimed::Completed(Box::new(turn))),
+                (Decision::ReplayFailure(failure), Some(turn)) => {
+                    return Ok(Claimed::Failed(Box::new(turn), failure));
+                }
+                (Decision::KeyReused, _) => return Err(Error::KeyReused),
+                (Decision::WrongNumber(actual), _) => {
+                    return Err(Error::WrongNumber { asserted: request.number.unwrap_or(0), actual });
+                }
+                (Decision::Mine | Decision::Attach | Decision::Replay(_) | Decision::ReplayFailure(_), None) => {
+                    self.pause(round).await
+                }
+            }
+        }
+        // Every round met a change by somebody else: to the client the same as busy.
+        Ok(Claimed::Busy)
+    }
+
+    async fn look(&self, request: &TurnRequest) -> Result<Seen, Error> {
+        let tenant = &request.caller.tenant;
+        let turns = if request.input.remembers { HISTORY_TURNS } else { 0 };
+        let (opened, turn) = tokio::try_join!(
+            self.retry(|_| self.store.open(tenant, &request.key.conversation, turns)),
+            self.retry(|_| self.store.turn(tenant, &request.key)),
+        )?;
+        Ok(Seen { conversation: opened.conversation, history: opened.newest, turn })
+    }
+
+    fn decide(&self, seen: &Seen, ask: &Ask) -> Decision {
+        begin(self.clock.now(), seen.conversation.as_ref(), seen.turn.as_ref(), ask)
+    }
+
+    fn resolve(&self, request: &TurnRequest) -> Result<Resolved, Error> {
+        self.providers.resolve(request.input.model.as_deref()).map_err(Error::Model)
+    }
+
+    fn turn_to_begin(&self, request: &TurnRequest, acquire: &Acquire, ask: &Ask, before: Option<&Turn>) -> Turn {
+        let now = self.clock.now();
+        let input = serde_json::value::to_raw_value(&request.input).ok();
+        Turn {
+            key: request.key.clone(),
+            input_hash: request.input_hash.clone(),
+            delivery: before.map_or(request.delivery, |turn| turn.delivery),
+            epoch: acquire.epoch,
+            attempt: ask.attempt.clone(),
+            attempts: acquire.attempts,
+            created_at: before.map_or(now, |turn| turn.created_at),
+            updated_at: now,
+            input: input.filter(|input| input.get().len() <= MAX_INPUT_BYTES),
+            state: State::Processing,
+        }
+    }
+
+    async fn write_t1(
+        &self,
+        request: &TurnRequest,
+        turn: &Turn,
+        acquire: &Acquire,
+    ) -> Result<Begun, turnwise_store::Error> {
+        let now = self.clock.now();
+        let begin = BeginTurn {
+            tenant: &request.caller.tenant,
+            turn,
+            acquire,
+            lease_until: lease_until(now, request.caller.deadline),
+            project: request.project.as_ref(),
+            now,
+        };
+        self.store.begin_turn(&begin).await
+    }
+
+    async fn pause(&self, round: u32) {
+        let most = turnwise_core::limits::CONFLICT_PAUSE * 2u32.saturating_pow(round.min(6));
+        self.clock.sleep(self.random.jitter(most)).await;
+    }
+}
+
+/// A conversation belongs to the project of its first turn; from another it cannot
+/// be seen.
+fn check_project(request: &TurnRequest, conversation: Option<&Conversation>) -> Result<(), Error> {
+    let foreign = match (&request.project, conversation) {
+        (Some(asked), Some(conversation)) => conversation.project.as_ref() != Some(asked),
+        (None, _) | (_, None) => false,
+    };
+    if foreign {
+        return Err(Error::NotFound { what: "thread", name: request.key.conversation.to_string() });
+    }
+    Ok(())
+}
+
+fn ready(request: &TurnRequest, acquire: &Acquire, turn: Turn, seen: Seen, resolved: Resolved) -> Ready {
+    let project = match seen.conversation {
+        Some(conversation) => conversation.project,
+        None => request.project.clone(),
+    };
+    let claim = Claim {
+        tenant: request.caller.tenant.clone(),
+        key: request.key.clone(),
+        attempt: turn.attempt.clone(),
+        attempts: turn.attempts,
+        epoch: turn.epoch,
+        number: acquire.number,
+        previous: acquire.previous,
+        input_hash: turn.input_hash.clone(),
+        delivery: turn.delivery,
+        project,
+        created_at: turn.created_at,
+    };
+    Ready { claim, turn, history: seen.history, resolved }
+}
+
+/// How long an attempt may run: until shortly before its invocation ends, or the
+/// longest a turn may take.
+pub(crate) fn must_end_by(now: Timestamp, deadline: Option<Timestamp>) -> Timestamp {
+    use turnwise_core::limits::{DEADLINE_MARGIN, TURN_TIMEOUT};
+    let longest = now + TURN_TIMEOUT;
+    deadline.map_or(longest, |deadline| longest.min(deadline - DEADLINE_MARGIN))
+}
+
+/// What a failed attempt leaves to the next one in at-most-once mode: nothing, once
+/// the provider may have been called.
+pub(super) const fn may_call_again(delivery: Delivery, maybe_called: bool) -> bool {
+    match delivery {
+        Delivery::AtLeastOnce => true,
+        Delivery::AtMostOnce => !maybe_called,
+    }
+}

@@ -1,0 +1,22 @@
+//! A durable turn, from its key to its answer.
+//!
+//! - [`request`]: what a route asks for
+//! - `claim`: read, decide, write T1
+//! - `produce`: the task that owns a running turn; `upstream`: reading the
+//!   provider; `keep`: lease and stream log meanwhile; `settle`: T2 or T2f
+//! - `run`: the use cases, `answer` and `stream`
+
+mod claim;
+mod keep;
+mod produce;
+pub mod request;
+mod run;
+mod settle;
+mod upstream;
+
+pub(crate) use claim::must_end_by;
+pub use request::{Answer, Caller, Facts, Input, TurnRequest};
+pub(crate) use run::Source;
+pub use run::Started;
+pub(crate) use settle::failure;
+pub(crate) use upstream::{Upstream, read_upstream};

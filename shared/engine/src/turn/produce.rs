@@ -1,0 +1,176 @@
+//! The task that owns a running turn. It lives as long as the turn and not as long
+//! as anybody's connection.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use turnwise_core::fold::Fold;
+use turnwise_core::generation::{Completion, Event, Generation};
+use turnwise_core::json;
+use turnwise_core::turn::{Plan, Previous, plan};
+use turnwise_store::{CommittedTurn, LogPage};
+
+use super::claim::{Ready, must_end_by};
+use super::keep::Keeper;
+use super::request::{Caller, Input};
+use super::upstream::{Broken, Upstream, read_upstream};
+use crate::engine::Engine;
+use crate::live::{LiveTurn, Outcome};
+
+/// A turn to be made.
+pub(super) struct Producer {
+    pub(super) engine: Engine,
+    pub(super) ready: Ready,
+    pub(super) caller: Caller,
+    pub(super) input: Input,
+    pub(super) stream: bool,
+    pub(super) live: Arc<LiveTurn>,
+}
+
+/// What the producer has in hand when it comes to commit.
+pub(super) enum Made {
+    /// A whole answer.
+    Answer(Completion),
+    /// An answer that broke off.
+    Broken(Broken),
+    /// Whether a lost attempt's call was answered is not known, and it must not be
+    /// repeated; its partial text.
+    Unknown(String),
+}
+
+impl Producer {
+    /// Makes the turn and commits it, whatever becomes of its clients.
+    pub(super) async fn run(self) {
+        let leaving = Leaving { engine: self.engine.clone(), producer: &self };
+        let (made, logged) = self.make().await;
+        let outcome = self.settle(made, logged).await;
+        self.live.end(outcome);
+        drop(leaving);
+    }
+
+    async fn make(&self) -> (Made, Option<u64>) {
+        let claim = &self.ready.claim;
+        let log = self.lost_log().await;
+        let finished = log.events.iter().any(|event| matches!(event, Event::Finished));
+        match plan(claim.previous, claim.attempts, claim.delivery, finished) {
+            Plan::Call => self.call().await,
+            Plan::RollForward => {
+                tracing::info!(turn.key = %claim.key, "rolling a lost attempt's answer forward");
+                let body = json::raw(&fold(&log.events).complete());
+                (Made::Answer(Completion::new(body, self.messages().get())), None)
+            }
+            Plan::GiveUp => (Made::Unknown(fold(&log.events).text().to_owned()), None),
+        }
+    }
+
+    /// The stream log of the attempt this one took over from; empty if there is none.
+    async fn lost_log(&self) -> LogPage {
+        let claim = &self.ready.claim;
+        let epoch = match claim.previous {
+            Previous::Lost { epoch } => epoch,
+            Previous::Absent | Previous::Failed { .. } => return LogPage::default(),
+        };
+        let read = self.engine.retry(|_| self.engine.store.read_events(&claim.tenant, &claim.key, epoch, 0));
+        read.await.unwrap_or_else(|error| {
+            tracing::warn!(%error, turn.key = %claim.key, "the lost attempt's stream log cannot be read");
+            LogPage::default()
+        })
+    }
+
+    async fn call(&self) -> (Made, Option<u64>) {
+        let (halt, halted) = watch::channel(None);
+        let deadline = self.caller.deadline;
+        let upstream = Upstream {
+            resolved: &self.ready.resolved,
+            generation: self.generation(),
+            id: format!("chatcmpl-{}", self.ready.claim.attempt),
+            stream: self.stream,
+            must_end_by: must_end_by(self.engine.clock.now(), deadline),
+            live: &self.live,
+            halt: halted,
+        };
+        let keeper = Keeper {
+            engine: &self.engine,
+            claim: &self.ready.claim,
+            live: &self.live,
+            logs: self.stream,
+            deadline,
+            halt,
+        };
+
+        let done = CancellationToken::new();
+        let reading = async {
+            let result = read_upstream(&self.engine, upstream).await;
+            done.cancel();
+            result
+        };
+        let (result, logged) = tokio::join!(reading, keeper.run(&done));
+        (result.map_or_else(Made::Broken, Made::Answer), logged)
+    }
+
+    fn generation(&self) -> Generation {
+        let mut fields = self.input.fields.clone();
+        fields.insert("messages".to_owned(), self.messages());
+        Generation { model: self.ready.resolved.model.clone(), fields }
+    }
+
+    /// What is new, behind what the conversation remembers.
+    fn messages(&self) -> Box<RawValue> {
+        let new = self.input.fields.get("messages").cloned().unwrap_or_else(|| RawValue::NULL.to_owned());
+        if !self.input.remembers || self.ready.history.is_empty() {
+            return new;
+        }
+        let mut messages: Vec<Value> = self.ready.history.iter().flat_map(messages_of).collect();
+        messages.extend(serde_json::from_str::<Vec<Value>>(new.get()).unwrap_or_default());
+        json::raw(&Value::Array(messages))
+    }
+}
+
+/// A committed turn as the messages it adds to the conversation.
+pub(crate) fn messages_of(turn: &CommittedTurn) -> Vec<Value> {
+    let mut messages: Vec<Value> = serde_json::from_str(turn.input.get()).unwrap_or_default();
+    let output: Value = serde_json::from_str(turn.output.get()).unwrap_or_default();
+    if let Some(message) = output.pointer("/choices/0/message").and_then(Value::as_object) {
+        // Only what a request may contain: upstreams refuse fields of their own answers.
+        let kept = ["role", "content", "tool_calls", "refusal"];
+        let message: serde_json::Map<_, _> = message
+            .iter()
+            .filter(|(key, value)| kept.contains(&key.as_str()) && !(value.is_null() && *key != "content"))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        messages.push(json!(message));
+    }
+    messages
+}
+
+fn fold(events: &[Event]) -> Fold {
+    let mut fold = Fold::default();
+    for event in events {
+        match event {
+            Event::Chunk(chunk) => {
+                fold.push(&serde_json::from_str(chunk.get()).unwrap_or_default());
+            }
+            Event::Finished => {}
+        }
+    }
+    fold
+}
+
+/// Takes the turn out of the hub at the end, even an end by panic, so that nobody
+/// waits for ever.
+struct Leaving<'a> {
+    engine: Engine,
+    producer: &'a Producer,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        let Producer { ready, live, .. } = self.producer;
+        // Does nothing where the turn has ended in order.
+        live.end(Outcome::Superseded);
+        self.engine.hub.leave(&ready.claim.tenant, &ready.claim.key, live);
+    }
+}

@@ -1,0 +1,105 @@
+//! What a route asks for, and what it gets.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use turnwise_core::digest::Digest;
+use turnwise_core::id::{ProjectId, Tenant, TurnKey};
+use turnwise_core::json::RawMap;
+use turnwise_core::money::PicoUsd;
+use turnwise_core::time::Timestamp;
+use turnwise_core::turn::{Delivery, OnBusy};
+use turnwise_core::usage::Usage;
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Whose data; from the credential.
+    pub tenant: Tenant,
+    /// Whose list of conversations.
+    pub user: String,
+    /// The API key's id, never the key.
+    pub api_key: String,
+    /// The request, to be found in the log.
+    pub request_id: String,
+    /// When the invocation ends, in Lambda.
+    pub deadline: Option<Timestamp>,
+}
+
+/// What goes to a model; stored with the turn until it is committed, so that it
+/// can be run again without its client.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Input {
+    /// The model asked for; `None` takes the default.
+    pub model: Option<String>,
+    /// Fields of a chat completion request. `messages` holds only what is new.
+    pub fields: RawMap,
+    /// Whether the conversation's earlier turns are sent along.
+    pub remembers: bool,
+    /// The API key's id, for the ledger.
+    pub api_key: String,
+    /// Whose list the conversation appears in.
+    pub user: String,
+}
+
+/// A request for a durable turn.
+#[derive(Debug, Clone)]
+pub struct TurnRequest {
+    /// Who asks.
+    pub caller: Caller,
+    /// Which turn.
+    pub key: TurnKey,
+    /// Digest of the canonical input.
+    pub input_hash: Digest,
+    /// The number the turn must have (`If-Match`).
+    pub number: Option<u64>,
+    /// What may happen after a crash.
+    pub delivery: Delivery,
+    /// What to do while another turn is running.
+    pub on_busy: OnBusy,
+    /// How long to wait for this very turn when another request is running it.
+    pub wait: Duration,
+    /// The conversation's project, if the request names one.
+    pub project: Option<ProjectId>,
+    /// What goes to the model.
+    pub input: Input,
+    /// Whether the client wants to see the answer while it is made.
+    pub stream: bool,
+}
+
+/// What is known of a turn from its beginning.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Which turn; `None` for a request without a key.
+    pub key: Option<TurnKey>,
+    /// The conversation's project.
+    pub project: Option<ProjectId>,
+    /// The number it has, or gets when it commits.
+    pub number: Option<u64>,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// `provider/model`, once it is known.
+    pub model: Option<String>,
+    /// Why that model.
+    pub why: Option<String>,
+}
+
+/// A whole answer, as every route renders it from.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The turn's number; `None` for a request without a key.
+    pub number: Option<u64>,
+    /// `provider/model`.
+    pub model: String,
+    /// The answer, a `chat.completion` object.
+    pub output: Box<RawValue>,
+    /// Digest of the canonical answer.
+    pub response_hash: Digest,
+    /// Tokens.
+    pub usage: Usage,
+    /// Exact cost; `None` when the model has no price.
+    pub cost: Option<PicoUsd>,
+    /// When it was committed.
+    pub completed_at: Timestamp,
+}

@@ -1,0 +1,240 @@
+//! The use cases: a turn's answer, or its stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use turnwise_core::limits::{BUSY_RETRY_AFTER, POLL_FIRST, POLL_MOST};
+use turnwise_core::turn::{Failure, OnBusy, State, Turn};
+
+use super::claim::{Claimed, Ready};
+use super::produce::Producer;
+use super::request::{Answer, Facts, TurnRequest};
+use super::settle;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::follow::{self, Frames};
+use crate::live::{LiveTurn, Outcome};
+
+/// A turn that has been brought as far as it gets without waiting for its end.
+#[derive(Debug)]
+pub struct Started {
+    /// What is known of it.
+    pub facts: Facts,
+    /// Whether this request found it, rather than began it.
+    pub replayed: bool,
+    pub(crate) source: Source,
+}
+
+/// Where a started turn's answer comes from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// It runs in this process.
+    Live(Arc<LiveTurn>),
+    /// It runs in another process, in this epoch.
+    Elsewhere { epoch: u64 },
+    /// It is committed; its log, if it has one, is that of this epoch.
+    Answer { answer: Arc<Answer>, epoch: u64 },
+}
+
+impl Engine {
+    /// The answer of a turn: made, waited for or read back, whichever the key asks for.
+    ///
+    /// Idempotent by the turn's key. Goes on to the commit even if it is dropped.
+    ///
+    /// # Errors
+    /// [`Error::KeyReused`], [`Error::WrongNumber`], [`Error::ConversationBusy`],
+    /// [`Error::StillRunning`] when another request's run outlasts `wait`,
+    /// [`Error::Failed`] with the turn's own failure, and what the store may say.
+    pub async fn answer(&self, request: TurnRequest) -> Result<(Started, Arc<Answer>), Error> {
+        let request = Arc::new(request);
+        let give_up = self.clock.now() + request.wait;
+        let mut pause = POLL_FIRST;
+        loop {
+            let started = self.start_turn(&request).await?;
+            let facts = started.facts.clone();
+            match &started.source {
+                Source::Answer { answer, .. } => {
+                    let answer = Arc::clone(answer);
+                    return Ok((started, answer));
+                }
+                Source::Live(live) => {
+                    let left = give_up.since(self.clock.now());
+                    let outcome = match started.replayed {
+                        false => Some(live.outcome().await),
+                        true => self.clock.timeout(left, live.outcome()).await,
+                    };
+                    match outcome {
+                        Some(Outcome::Committed(answer)) => return Ok((started, answer)),
+                        Some(Outcome::Failed(failure) | Outcome::Unwritten(failure)) => {
+                            let replayed = started.replayed;
+                            return Err(Error::Failed { failure, facts: Some(facts), replayed });
+                        }
+                        Some(Outcome::Superseded) => {}
+                        None => return Err(still_running(&request)),
+                    }
+                }
+                Source::Elsewhere { .. } => {}
+            }
+            if self.clock.now() >= give_up {
+                return Err(still_running(&request));
+            }
+            self.clock.sleep(self.random.jitter(pause)).await;
+            pause = (pause * 2).min(POLL_MOST);
+        }
+    }
+
+    /// The stream of a turn, from its first event: followed while it is made or
+    /// played back.
+    ///
+    /// Idempotent by the turn's key. The turn goes on to its commit even if the
+    /// stream is dropped.
+    ///
+    /// # Errors
+    /// As [`Self::answer`], before the first event; later trouble is a frame.
+    pub async fn stream(&self, request: TurnRequest) -> Result<(Facts, bool, Frames), Error> {
+        let request = Arc::new(request);
+        let started = self.start_turn(&request).await?;
+        let (facts, replayed) = (started.facts.clone(), started.replayed);
+        Ok((facts, replayed, follow::turn(self.clone(), request, started)))
+    }
+
+    /// Brings a turn as far as it gets without waiting for its end: begins it,
+    /// finds it running or finds it ended. Waits for the conversation's lock as the
+    /// request's busy policy says.
+    pub(crate) async fn start_turn(&self, request: &Arc<TurnRequest>) -> Result<Started, Error> {
+        // In a task of its own, so that a client that leaves between T1 and the
+        // start of the producer does not leave a lock behind that nobody works for.
+        let left = CancellationToken::new();
+        let _guard = left.clone().drop_guard();
+        let (engine, request) = (self.clone(), Arc::clone(request));
+        self.tasks.spawn(async move { engine.start_at_door(&request, &left).await }).await?
+    }
+
+    async fn start_at_door(&self, request: &TurnRequest, left: &CancellationToken) -> Result<Started, Error> {
+        let tenant = &request.caller.tenant;
+        let door = self.hub.door(tenant, &request.key.conversation);
+        let give_up = self.clock.now()
+            + match request.on_busy {
+                OnBusy::Wait(longest) => longest,
+                OnBusy::Reject => Duration::ZERO,
+            };
+        let mut pause = POLL_FIRST;
+        loop {
+            let released = door.released.notified();
+            tokio::pin!(released);
+            released.as_mut().enable();
+            {
+                let _entry = door.entry.lock().await;
+                if let Some(live) = self.hub.running(tenant, &request.key) {
+                    return attach(request, live);
+                }
+                if let Some(started) = self.claim_or_find(request).await? {
+                    return Ok(started);
+                }
+            }
+            let retry_after = BUSY_RETRY_AFTER;
+            if self.clock.now() >= give_up {
+                return Err(Error::ConversationBusy { retry_after });
+            }
+            tokio::select! {
+                () = &mut released => {}
+                () = self.clock.sleep(self.random.jitter(pause)) => pause = (pause * 2).min(POLL_MOST),
+                () = left.cancelled() => return Err(Error::ConversationBusy { retry_after }),
+            }
+        }
+    }
+
+    /// `None` while another turn has the lock.
+    async fn claim_or_find(&self, request: &TurnRequest) -> Result<Option<Started>, Error> {
+        match self.claim(request).await? {
+            Claimed::Busy => Ok(None),
+            Claimed::Ready(ready) => Ok(Some(self.run(request, *ready))),
+            Claimed::Elsewhere { epoch } => {
+                let facts = Facts { key: Some(request.key.clone()), ..Facts::default() };
+                Ok(Some(Started { facts, replayed: true, source: Source::Elsewhere { epoch } }))
+            }
+            Claimed::Completed(turn) => self.committed(request, &turn).await.map(Some),
+            Claimed::Failed(turn, failure) => Err(failed(&turn, failure)),
+        }
+    }
+
+    fn run(&self, request: &TurnRequest, ready: Ready) -> Started {
+        let claim = &ready.claim;
+        let facts = Facts {
+            key: Some(claim.key.clone()),
+            project: claim.project.clone(),
+            number: Some(claim.number),
+            attempts: claim.attempts,
+            model: Some(ready.resolved.name.clone()),
+            why: Some(ready.resolved.why.to_string()),
+        };
+        let live = LiveTurn::new(claim.input_hash.clone(), facts.clone());
+        self.hub.enter(&claim.tenant, &claim.key, &live);
+        let producer = Producer {
+            engine: self.clone(),
+            ready,
+            caller: request.caller.clone(),
+            input: request.input.clone(),
+            stream: request.stream,
+            live: Arc::clone(&live),
+        };
+        self.tasks.spawn(producer.run());
+        Started { facts, replayed: false, source: Source::Live(live) }
+    }
+
+    async fn committed(&self, request: &TurnRequest, turn: &Turn) -> Result<Started, Error> {
+        let answer = Arc::new(self.committed_answer(&request.caller.tenant, turn).await?);
+        let facts = facts_of(turn, request.project.clone());
+        Ok(Started { facts, replayed: true, source: Source::Answer { answer, epoch: turn.epoch } })
+    }
+
+    /// The answer of a committed turn, read back.
+    pub(crate) async fn committed_answer(
+        &self,
+        tenant: &turnwise_core::id::Tenant,
+        turn: &Turn,
+    ) -> Result<Answer, Error> {
+        let State::Completed(commit) = &turn.state else { return Err(Error::Gone) };
+        let conversation = &turn.key.conversation;
+        let messages = self.retry(|_| self.store.committed_turn(tenant, conversation, commit.number)).await?;
+        let messages = messages.ok_or(Error::Gone)?;
+        Ok(settle::answer(commit, messages.output))
+    }
+}
+
+fn attach(request: &TurnRequest, live: Arc<LiveTurn>) -> Result<Started, Error> {
+    if live.input_hash != request.input_hash {
+        return Err(Error::KeyReused);
+    }
+    match (request.number, live.facts.number) {
+        (Some(asserted), Some(actual)) if asserted != actual => Err(Error::WrongNumber { asserted, actual }),
+        (Some(_) | None, Some(_) | None) => {
+            Ok(Started { facts: live.facts.clone(), replayed: true, source: Source::Live(live) })
+        }
+    }
+}
+
+/// What a stored turn's headers say.
+pub(crate) fn facts_of(turn: &Turn, project: Option<turnwise_core::id::ProjectId>) -> Facts {
+    let commit = match &turn.state {
+        State::Completed(commit) => Some(commit),
+        State::Processing | State::Failed(_) => None,
+    };
+    Facts {
+        key: Some(turn.key.clone()),
+        project,
+        number: commit.map(|commit| commit.number),
+        attempts: turn.attempts,
+        model: commit.map(|commit| commit.model.clone()),
+        why: commit.map(|_| "stored answer".to_owned()),
+    }
+}
+
+fn failed(turn: &Turn, failure: Failure) -> Error {
+    Error::Failed { failure: Arc::new(failure), facts: Some(facts_of(turn, None)), replayed: true }
+}
+
+fn still_running(request: &TurnRequest) -> Error {
+    Error::StillRunning { key: request.key.to_string(), retry_after: BUSY_RETRY_AFTER }
+}

@@ -1,0 +1,301 @@
+//! The end of a turn: T2 for an answer, T2f for a failure.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use turnwise_core::category::Category;
+use turnwise_core::generation::Completion;
+use turnwise_core::limits::{MAX_ATTEMPTS, MAX_PACKED_BYTES, MAX_PARTIAL_BYTES};
+use turnwise_core::turn::{Commit, Delivery, Failure, Outcome as Fate, State, Turn};
+use turnwise_core::usage::Usage;
+use turnwise_providers::Dispatched;
+use turnwise_store::{CommitTurn, Committed, CommittedTurn, FailTurn, LedgerLine, LogEnd, Phase, RecordLedger};
+
+use super::claim::may_call_again;
+use super::produce::{Made, Producer};
+use super::request::Answer;
+use super::upstream::{Broken, Halt, Stop};
+use crate::live::Outcome;
+
+impl Producer {
+    /// Writes the end of the turn, and says how it ended.
+    pub(super) async fn settle(&self, made: Made, logged: Option<u64>) -> Outcome {
+        match made {
+            Made::Answer(completion) => self.commit(completion, logged).await,
+            Made::Broken(Broken { stop: Stop::Halted(Halt::LockLost), partial }) => {
+                self.record_waste(self.estimate(&partial)).await;
+                Outcome::Superseded
+            }
+            Made::Broken(broken) => {
+                let cost = (!broken.partial.is_empty()).then(|| self.estimate(&broken.partial));
+                let failure = self.failure(broken);
+                self.fail(failure, cost, logged).await
+            }
+            Made::Unknown(partial) => self.fail(self.unknown(partial), None, logged).await,
+        }
+    }
+
+    async fn commit(&self, completion: Completion, logged: Option<u64>) -> Outcome {
+        let engine = &self.engine;
+        let claim = &self.ready.claim;
+        let now = engine.clock.now();
+        let commit = Commit {
+            number: claim.number,
+            response_hash: completion.digest.clone(),
+            model: self.ready.resolved.name.clone(),
+            usage: completion.usage,
+            cost: self.ready.resolved.price().map(|price| price.cost(&completion.usage)),
+            completed_at: now,
+        };
+        let messages = CommittedTurn {
+            number: claim.number,
+            turn: claim.key.turn.clone(),
+            input: self.kept_input(),
+            output: completion.body.clone(),
+            completed_at: now,
+        };
+        if messages.packed_bytes().is_ok_and(|bytes| bytes > MAX_PACKED_BYTES) {
+            return self.fail(self.too_long(completion.text), Some(completion.usage), logged).await;
+        }
+
+        let answer = answer(&commit, completion.body);
+        let turn = self.ended(State::Completed(commit));
+        let line = self.ledger_line(completion.usage, Phase::kept(completion.usage.source));
+        let log_end = logged.map(|events| LogEnd { events, committed: true });
+        let shard = engine.random.shard();
+        let written = engine
+            .retry(|conflicts| {
+                let (line, turn, messages, log_end) = (&line, &turn, &messages, log_end.as_ref());
+                let shard = shard_after(shard, conflicts);
+                async move {
+                    let ledger = &RecordLedger { tenant: &claim.tenant, line, shard };
+                    let user = &self.input.user;
+                    engine.store.commit_turn(&CommitTurn { claim, turn, messages, ledger, log_end, user, now }).await
+                }
+            })
+            .await;
+        match written {
+            Ok(Committed::Applied) => Outcome::Committed(Arc::new(answer)),
+            Ok(Committed::Superseded) => {
+                self.record_waste(completion.usage).await;
+                Outcome::Superseded
+            }
+            Err(error) => {
+                tracing::error!(%error, turn.key = %claim.key, "an answer could not be committed");
+                Outcome::Unwritten(Arc::new(self.unwritten(completion.text)))
+            }
+        }
+    }
+
+    async fn fail(&self, failure: Failure, cost: Option<Usage>, logged: Option<u64>) -> Outcome {
+        let engine = &self.engine;
+        let claim = &self.ready.claim;
+        let now = engine.clock.now();
+        let turn = self.ended(State::Failed(failure.clone()));
+        let line = cost.map(|usage| self.ledger_line(usage, Phase::Wasted));
+        let log_end = logged.map(|events| LogEnd { events, committed: false });
+        let shard = engine.random.shard();
+        let written = engine
+            .retry(|conflicts| {
+                let (line, turn, log_end) = (line.as_ref(), &turn, log_end.as_ref());
+                let shard = shard_after(shard, conflicts);
+                async move {
+                    let ledger = line.map(|line| RecordLedger { tenant: &claim.tenant, line, shard });
+                    let ledger = ledger.as_ref();
+                    engine.store.fail_turn(&FailTurn { claim, turn, ledger, log_end, now }).await
+                }
+            })
+            .await;
+        match written {
+            Ok(Committed::Applied) => Outcome::Failed(Arc::new(failure)),
+            Ok(Committed::Superseded) => Outcome::Superseded,
+            Err(error) => {
+                tracing::error!(%error, turn.key = %claim.key, "a failure could not be stored");
+                Outcome::Unwritten(Arc::new(failure))
+            }
+        }
+    }
+
+    /// What an answer cost that nobody gets. Best effort: the turn's own line is
+    /// the winner's.
+    async fn record_waste(&self, usage: Usage) {
+        let engine = &self.engine;
+        let line = &self.ledger_line(usage, Phase::Wasted);
+        let tenant = &self.ready.claim.tenant;
+        let shard = engine.random.shard();
+        let recorded = engine.retry(|conflicts| async move {
+            let shard = shard_after(shard, conflicts);
+            engine.store.record_ledger(&RecordLedger { tenant, line, shard }).await
+        });
+        if let Err(error) = recorded.await {
+            tracing::error!(%error, turn.key = %self.ready.claim.key, "a wasted answer could not be recorded");
+        }
+    }
+
+    fn ledger_line(&self, usage: Usage, phase: Phase) -> LedgerLine {
+        let claim = &self.ready.claim;
+        LedgerLine {
+            attempt: claim.attempt.clone(),
+            phase,
+            turn: Some(claim.key.to_string()),
+            project: claim.project.clone(),
+            api_key: self.input.api_key.clone(),
+            model: self.ready.resolved.name.clone(),
+            usage,
+            cost: self.ready.resolved.price().map(|price| price.cost(&usage)),
+            price_version: self.engine.price_version(),
+            at: self.engine.clock.now(),
+        }
+    }
+
+    fn ended(&self, state: State) -> Turn {
+        let runs_again = match &state {
+            State::Failed(failure) => failure.outcome == Fate::Retryable && self.ready.claim.attempts < MAX_ATTEMPTS,
+            State::Processing | State::Completed(_) => false,
+        };
+        let mut turn = self.ready.turn.clone();
+        turn.updated_at = self.engine.clock.now();
+        turn.input = turn.input.filter(|_| runs_again);
+        turn.state = state;
+        turn
+    }
+
+    /// The messages that came in with the turn; none for a stateless one.
+    fn kept_input(&self) -> Box<RawValue> {
+        let messages = self.input.fields.get("messages").filter(|_| self.input.remembers).cloned();
+        messages.unwrap_or_else(|| turnwise_core::json::raw(&serde_json::json!([])))
+    }
+
+    fn estimate(&self, partial: &str) -> Usage {
+        let input = self.input.fields.get("messages").map_or("", |messages| messages.get());
+        Usage::estimate(input, partial)
+    }
+
+    fn failure(&self, broken: Broken) -> Failure {
+        let request_id = self.caller.request_id.clone();
+        failure(broken, self.ready.claim.delivery, request_id)
+    }
+
+    fn unknown(&self, partial: String) -> Failure {
+        Failure {
+            outcome: Fate::OutcomeUnknown,
+            category: Category::ApiError,
+            code: "outcome_unknown".to_owned(),
+            message: "An attempt at this turn died after it may have called the provider; whether the provider \
+                      answered is not known. Use a new key to ask again."
+                .to_owned(),
+            param: None,
+            retry_after_ms: None,
+            request_id: self.caller.request_id.clone(),
+            partial: kept_partial(partial),
+        }
+    }
+
+    fn too_long(&self, text: String) -> Failure {
+        failure(
+            Broken { stop: Stop::TooLong, partial: text },
+            self.ready.claim.delivery,
+            self.caller.request_id.clone(),
+        )
+    }
+
+    fn unwritten(&self, text: String) -> Failure {
+        Failure {
+            outcome: Fate::Retryable,
+            category: Category::InternalError,
+            code: "commit_failed".to_owned(),
+            message: "The answer was made but could not be committed. Retry with the same key.".to_owned(),
+            param: None,
+            retry_after_ms: None,
+            request_id: self.caller.request_id.clone(),
+            partial: kept_partial(text),
+        }
+    }
+}
+
+/// The answer as routes render it.
+pub(super) fn answer(commit: &Commit, output: Box<RawValue>) -> Answer {
+    Answer {
+        number: Some(commit.number),
+        model: commit.model.clone(),
+        output,
+        response_hash: commit.response_hash.clone(),
+        usage: commit.usage,
+        cost: commit.cost,
+        completed_at: commit.completed_at,
+    }
+}
+
+/// The failure that an answer broken off amounts to.
+pub(crate) fn failure(broken: Broken, delivery: Delivery, request_id: String) -> Failure {
+    let Broken { stop, partial } = broken;
+    let maybe_called = match &stop {
+        Stop::Provider(error) => error.dispatched == Dispatched::Maybe,
+        Stop::Silence(_) | Stop::TimeUp | Stop::TooLong | Stop::HandedOver | Stop::Halted(_) => true,
+    };
+    let (category, code, message, retryable, retry_after_ms) = match stop {
+        Stop::Provider(error) => {
+            let wait = error.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+            (error.category, error.code.to_string(), error.to_string(), error.retryable, wait)
+        }
+        Stop::Silence(waited) => {
+            let message = format!("The provider sent nothing for {} s.", waited.as_secs());
+            (Category::TimeoutError, "upstream_silent".to_owned(), message, true, None)
+        }
+        Stop::TimeUp => {
+            let message = "The turn took longer than it may.".to_owned();
+            (Category::TimeoutError, "turn_timeout".to_owned(), message, true, None)
+        }
+        Stop::TooLong => {
+            let message = "The answer is longer than a turn can hold.".to_owned();
+            (Category::ApiError, "answer_too_long".to_owned(), message, false, None)
+        }
+        Stop::HandedOver => {
+            let message = "This server is shutting down. Retry with the same key.".to_owned();
+            (Category::InternalError, "handed_over".to_owned(), message, true, None)
+        }
+        Stop::Halted(_) => {
+            let message = "The turn was cancelled.".to_owned();
+            return Failure {
+                outcome: Fate::Cancelled,
+                category: Category::ValidationError,
+                code: "cancelled".to_owned(),
+                message,
+                param: None,
+                retry_after_ms: None,
+                request_id,
+                partial: kept_partial(partial),
+            };
+        }
+    };
+    let outcome = match (retryable, may_call_again(delivery, maybe_called)) {
+        (true, true) => Fate::Retryable,
+        (true, false) => Fate::OutcomeUnknown,
+        (false, _) => Fate::Final,
+    };
+    Failure {
+        outcome,
+        category,
+        code,
+        message,
+        param: None,
+        retry_after_ms,
+        request_id,
+        partial: kept_partial(partial),
+    }
+}
+
+/// As much of a partial text as a failed turn keeps.
+fn kept_partial(mut partial: String) -> String {
+    if partial.len() > MAX_PARTIAL_BYTES {
+        let end = partial.floor_char_boundary(MAX_PARTIAL_BYTES);
+        partial.truncate(end);
+    }
+    partial
+}
+
+/// Another shard after each conflict, the same one otherwise: a transaction sent
+/// again must be the same to be recognised.
+fn shard_after(shard: u8, conflicts: u32) -> u8 {
+    shard.wrapping_add(u8::try_from(conflicts % 256).unwrap_or(0))
+}

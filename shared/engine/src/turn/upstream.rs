@@ -1,0 +1,136 @@
+//! Reading the provider: its answer whole or as it is made, under every time limit.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::sync::watch;
+use turnwise_core::fold::Fold;
+use turnwise_core::generation::{Completion, Event, Generation};
+use turnwise_core::json;
+use turnwise_core::limits::{BETWEEN_TOKENS_TIMEOUT, FIRST_TOKEN_TIMEOUT, MAX_ANSWER_BYTES};
+use turnwise_core::time::Timestamp;
+use turnwise_providers::{Call, Resolved};
+
+use crate::engine::Engine;
+use crate::live::LiveTurn;
+
+/// One call of a provider.
+pub(crate) struct Upstream<'a> {
+    pub(crate) resolved: &'a Resolved,
+    pub(crate) generation: Generation,
+    /// Names the answer where the upstream does not.
+    pub(crate) id: String,
+    /// Whether to ask for a stream.
+    pub(crate) stream: bool,
+    pub(crate) must_end_by: Timestamp,
+    /// Where events go as they come.
+    pub(crate) live: &'a LiveTurn,
+    /// Set by whoever keeps the lease, to stop the reading.
+    pub(crate) halt: watch::Receiver<Option<Halt>>,
+}
+
+/// Why the keeper of the lease stops the reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Halt {
+    /// Another attempt has taken the lock.
+    LockLost,
+    /// Somebody cancelled the turn.
+    Cancelled,
+}
+
+/// Why there is no whole answer.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    Provider(turnwise_providers::Error),
+    /// Nothing came for this long.
+    Silence(Duration),
+    /// The time for the whole turn is over.
+    TimeUp,
+    /// The answer is longer than we keep.
+    TooLong,
+    /// This process is going down.
+    HandedOver,
+    Halted(Halt),
+}
+
+/// An answer that broke off.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    pub(crate) stop: Stop,
+    /// The text that had arrived.
+    pub(crate) partial: String,
+}
+
+impl Broken {
+    fn without_text(stop: Stop) -> Self {
+        Self { stop, partial: String::new() }
+    }
+}
+
+/// Reads one answer. Events of a stream are pushed to the live turn as they come,
+/// the finish included.
+pub(crate) async fn read_upstream(engine: &Engine, upstream: Upstream<'_>) -> Result<Completion, Broken> {
+    let mut halt = upstream.halt.clone();
+    let mut partial = String::new();
+    let reading = async {
+        if upstream.stream { stream(engine, &upstream, &mut partial).await } else { whole(engine, &upstream).await }
+    };
+    let result = tokio::select! {
+        result = reading => result,
+        halted = halt.wait_for(Option::is_some) => match halted.ok().and_then(|halt| *halt) {
+            Some(halt) => Err(Stop::Halted(halt)),
+            // The keeper ended without a word, which it does only after the reading.
+            None => Err(Stop::Halted(Halt::LockLost)),
+        },
+        () = engine.tasks.handed_over() => Err(Stop::HandedOver),
+        () = engine.clock.sleep_until(upstream.must_end_by) => Err(Stop::TimeUp),
+    };
+    result.map_err(|stop| if partial.is_empty() { Broken::without_text(stop) } else { Broken { stop, partial } })
+}
+
+async fn whole(engine: &Engine, upstream: &Upstream<'_>) -> Result<Completion, Stop> {
+    let call = call(engine, upstream);
+    upstream.resolved.provider.complete(&call).await.map_err(Stop::Provider)
+}
+
+async fn stream(engine: &Engine, upstream: &Upstream<'_>, partial: &mut String) -> Result<Completion, Stop> {
+    let call = call(engine, upstream);
+    let opening = upstream.resolved.provider.stream(&call);
+    let mut events = match engine.clock.timeout(FIRST_TOKEN_TIMEOUT, opening).await {
+        Some(opened) => opened.map_err(Stop::Provider)?,
+        None => return Err(Stop::Silence(FIRST_TOKEN_TIMEOUT)),
+    };
+
+    let mut fold = Fold::default();
+    let mut bytes = 0;
+    let mut patience = FIRST_TOKEN_TIMEOUT;
+    loop {
+        let event = match engine.clock.timeout(patience, events.next()).await {
+            None => return Err(Stop::Silence(patience)),
+            // The stream's contract is to end in Finished or an error.
+            Some(None) => return Err(Stop::Silence(Duration::ZERO)),
+            Some(Some(event)) => event.map_err(Stop::Provider)?,
+        };
+        patience = BETWEEN_TOKENS_TIMEOUT;
+        match event {
+            Event::Chunk(chunk) => {
+                bytes += chunk.get().len();
+                if bytes > MAX_ANSWER_BYTES {
+                    return Err(Stop::TooLong);
+                }
+                let value = serde_json::from_str(chunk.get()).unwrap_or_default();
+                partial.push_str(&fold.push(&value));
+                upstream.live.push(Event::Chunk(chunk));
+            }
+            Event::Finished => {
+                let body = json::raw(&fold.complete());
+                upstream.live.push(Event::Finished);
+                return Ok(Completion::new(body, call.generation.input_text()));
+            }
+        }
+    }
+}
+
+fn call(engine: &Engine, upstream: &Upstream<'_>) -> Call {
+    Call { generation: upstream.generation.clone(), id: upstream.id.clone(), created_s: engine.clock.now().as_secs() }
+}

@@ -1,0 +1,125 @@
+//! Who may come in.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use subtle::ConstantTimeEq as _;
+use turnwise_core::digest::Digest;
+use turnwise_core::id::Tenant;
+
+use crate::context::RequestContext;
+use crate::error::Error;
+
+/// Who has come in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// Whose data they see.
+    pub tenant: Tenant,
+    /// Whose list of conversations.
+    pub user: String,
+    /// The key's id, never the key.
+    pub api_key: String,
+}
+
+/// The keys that are accepted, as their digests. Without any, everything that asks
+/// for a key is refused.
+#[derive(Debug, Clone, Default)]
+pub struct Access(Arc<[Digest]>);
+
+/// Digits of a key's digest that name it in logs and ledgers: enough to tell an
+/// operator's few keys apart, too few to help anybody guess.
+const KEY_ID_DIGITS: usize = 8;
+
+impl Access {
+    /// Accepts the keys with these SHA-256 digests.
+    #[must_use]
+    pub fn to_digests(digests: impl IntoIterator<Item = Digest>) -> Self {
+        Self(digests.into_iter().collect())
+    }
+
+    /// Accepts `key`.
+    #[must_use]
+    pub fn to_key(key: &str) -> Self {
+        Self::to_digests([Digest::of(key)])
+    }
+
+    /// Who `key` is. Takes the same time for every key of the same length: only
+    /// digests are compared, all of them, in constant time.
+    fn principal(&self, key: &str) -> Option<Principal> {
+        let digest = Digest::of(key);
+        let mut found = false;
+        for accepted in self.0.iter() {
+            found |= bool::from(accepted.as_str().as_bytes().ct_eq(digest.as_str().as_bytes()));
+        }
+        found.then(|| Principal {
+            tenant: Tenant::default_tenant(),
+            user: "owner".to_owned(),
+            api_key: digest.as_str().chars().take(KEY_ID_DIGITS).collect(),
+        })
+    }
+}
+
+/// Lets a request with a good key through, as its [`Principal`].
+pub(crate) async fn require_key(
+    State(access): State<Access>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let principal = presented_key(request.headers()).and_then(|key| access.principal(key));
+    match principal {
+        Some(principal) => {
+            if let Some(context) = request.extensions().get::<RequestContext>() {
+                context.note(|line| line.api_key = Some(principal.api_key.clone()));
+            }
+            request.extensions_mut().insert(principal);
+            next.run(request).await
+        }
+        None => Error::Unauthenticated.into_response(),
+    }
+}
+
+/// The key of `Authorization: Bearer` or of `x-api-key`: OpenAI's clients send the
+/// one, Anthropic's the other.
+fn presented_key(headers: &HeaderMap) -> Option<&str> {
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
+        let (scheme, key) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+    });
+    bearer.or_else(|| headers.get("x-api-key").and_then(|value| value.to_str().ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn check(name: &'static str, value: &'static str, accepted: bool) {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, HeaderValue::from_static(value));
+        let access = Access::to_key("secret");
+        let principal = presented_key(&headers).and_then(|key| access.principal(key));
+        assert_eq!(principal.is_some(), accepted, "{name}: {value}");
+    }
+
+    #[test]
+    fn a_key_comes_in_by_either_header() {
+        check("authorization", "Bearer secret", true);
+        check("authorization", "bearer secret", true);
+        check("x-api-key", "secret", true);
+        check("authorization", "Bearer wrong", false);
+        check("authorization", "Basic secret", false);
+        check("authorization", "secret", false);
+        check("x-api-key", "", false);
+    }
+
+    #[test]
+    fn without_keys_everything_is_refused() {
+        assert_eq!(Access::default().principal(""), None);
+        assert_eq!(Access::default().principal("secret"), None);
+    }
+}

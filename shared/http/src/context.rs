@@ -1,0 +1,124 @@
+//! What belongs to one request: its id, its deadline, its line in the log.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::HeaderValue;
+use axum::middleware::Next;
+use axum::response::Response;
+use turnwise_core::money::PicoUsd;
+use turnwise_core::time::Timestamp;
+use turnwise_core::usage::Usage;
+use turnwise_engine::clock::Clock;
+
+use crate::app::App;
+
+/// Response header with the request's id; OpenAI's clients show it in their errors.
+const REQUEST_ID: &str = "x-request-id";
+
+/// When the invocation ends; put on the request by whoever serves the router.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(pub Timestamp);
+
+/// What belongs to one request. Clones share it; the log line is written when the
+/// last one is dropped, which for a stream is at its end.
+#[derive(Debug, Clone)]
+pub struct RequestContext(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    id: String,
+    deadline: Option<Timestamp>,
+    began: Timestamp,
+    clock: Clock,
+    line: Mutex<Line>,
+}
+
+/// What is known of a request by the time it is logged.
+#[derive(Debug, Default)]
+pub struct Line {
+    /// Method and matched path.
+    pub route: String,
+    /// The API key's id.
+    pub api_key: Option<String>,
+    /// The turn's key.
+    pub turn: Option<String>,
+    /// `provider/model`.
+    pub model: Option<String>,
+    /// Why that model.
+    pub why: Option<String>,
+    /// Tokens.
+    pub usage: Option<Usage>,
+    /// Exact cost, where the model has a price.
+    pub cost: Option<PicoUsd>,
+    /// HTTP status.
+    pub status: u16,
+    /// `completed`, `replayed`, or an error's code.
+    pub outcome: Option<String>,
+}
+
+impl RequestContext {
+    /// The request's id, `req_<uuid>`.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// When the invocation ends, if it does.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.0.deadline
+    }
+
+    /// Adds to the log line.
+    pub fn note(&self, change: impl FnOnce(&mut Line)) {
+        change(&mut self.0.line.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let line = self.line.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let duration: Duration = self.clock.now().since(self.began);
+        let usage = line.usage;
+        tracing::info!(
+            target: "turnwise::request",
+            request.id = %self.id,
+            http.route = %line.route,
+            http.status = line.status,
+            api_key = line.api_key.as_deref(),
+            turn.key = line.turn.as_deref(),
+            model = line.model.as_deref(),
+            model.why = line.why.as_deref(),
+            tokens.input = usage.map(|usage| usage.total_input()),
+            tokens.output = usage.map(|usage| usage.total_output()),
+            cost.usd = line.cost.map(|cost| cost.to_string()),
+            duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+            outcome = line.outcome.as_deref().unwrap_or("ok"),
+            "request"
+        );
+    }
+}
+
+/// Gives each request its context, and its id to the response.
+pub(crate) async fn attach(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let clock = app.engine.clock.clone();
+    let path = request.extensions().get::<MatchedPath>().map_or_else(|| request.uri().path(), MatchedPath::as_str);
+    let context = RequestContext(Arc::new(Inner {
+        id: format!("req_{}", app.engine.random.uuid_v7(clock.now()).simple()),
+        deadline: request.extensions().get::<Deadline>().map(|deadline| deadline.0),
+        began: clock.now(),
+        clock,
+        line: Mutex::new(Line { route: format!("{} {path}", request.method()), ..Line::default() }),
+    }));
+    request.extensions_mut().insert(context.clone());
+
+    let mut response = next.run(request).await;
+    crate::error::name_request(&mut response, &context).await;
+    context.note(|line| line.status = response.status().as_u16());
+    if let Ok(id) = HeaderValue::from_str(context.id()) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}

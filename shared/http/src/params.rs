@@ -1,0 +1,150 @@
+//! What a request says of its turn outside its input: key, number, delivery,
+//! patience.
+
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use axum::http::header::IF_MATCH;
+use turnwise_core::fault::{Fault, Faults};
+use turnwise_core::limits::BUSY_WAIT;
+use turnwise_core::turn::{Delivery, OnBusy};
+
+/// The header that names a turn.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The header that chooses the delivery mode: `at-least-once` or `at-most-once`.
+pub const DELIVERY: &str = "turnwise-delivery";
+/// The header that chooses the busy policy: `wait` or `reject`.
+pub const ON_BUSY: &str = "turnwise-on-busy";
+
+/// A turn's parameters from headers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TurnHeaders {
+    /// `Idempotency-Key`.
+    pub key: Option<String>,
+    /// `If-Match`: the number the turn must have.
+    pub number: Option<u64>,
+    /// `Turnwise-Delivery`.
+    pub delivery: Option<Delivery>,
+    /// `Turnwise-On-Busy`.
+    pub on_busy: Option<OnBusy>,
+    /// `Prefer` (RFC 7240).
+    pub prefer: Prefer,
+}
+
+/// The preferences of `Prefer` that we honour; others are ignored, as the standard asks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Prefer {
+    /// `wait=n`: seconds to wait for a turn that another request is running.
+    pub wait: Option<Duration>,
+    /// `respond-async`: an answer that it is running will do.
+    pub respond_async: bool,
+}
+
+impl TurnHeaders {
+    /// Reads the headers; faults are added to `faults`.
+    #[must_use]
+    pub fn read(headers: &HeaderMap, faults: &mut Faults) -> Self {
+        let mut text = |name: &'static str| match headers.get(name).map(|value| std::str::from_utf8(value.as_bytes())) {
+            None => None,
+            Some(Ok(text)) => Some(text.trim().to_owned()),
+            Some(Err(_)) => {
+                faults.add(name, "The header is not UTF-8.");
+                None
+            }
+        };
+        let (key, number) = (text(IDEMPOTENCY_KEY), text(IF_MATCH.as_str()));
+        let (delivery, on_busy, prefer) = (text(DELIVERY), text(ON_BUSY), text("prefer"));
+        Self {
+            key,
+            number: number.and_then(|text| faults.keep(parse_number(&text))),
+            delivery: delivery.and_then(|text| faults.keep(parse_delivery(DELIVERY, &text))),
+            on_busy: on_busy.and_then(|text| faults.keep(parse_on_busy(ON_BUSY, &text))),
+            prefer: prefer.map(|text| Prefer::parse(&text)).unwrap_or_default(),
+        }
+    }
+}
+
+impl Prefer {
+    fn parse(text: &str) -> Self {
+        let mut prefer = Self::default();
+        for preference in text.split([',', ';']).map(str::trim) {
+            match preference.split_once('=') {
+                Some((name, seconds)) if name.trim().eq_ignore_ascii_case("wait") => {
+                    let seconds = seconds.trim().trim_matches('"').parse().ok();
+                    prefer.wait = seconds.map(|seconds| Duration::from_secs(seconds).min(BUSY_WAIT));
+                }
+                None if preference.eq_ignore_ascii_case("respond-async") => prefer.respond_async = true,
+                Some(_) | None => {}
+            }
+        }
+        prefer
+    }
+}
+
+/// A delivery mode by name.
+///
+/// # Errors
+/// A fault of `field` that lists the modes.
+pub fn parse_delivery(field: &str, text: &str) -> Result<Delivery, Fault> {
+    let fault = || Fault::new(field, format!("Expected at-least-once or at-most-once, got {text:?}."));
+    Delivery::from_name(text).ok_or_else(fault)
+}
+
+/// A busy policy by name.
+///
+/// # Errors
+/// A fault of `field` that lists the policies.
+pub fn parse_on_busy(field: &str, text: &str) -> Result<OnBusy, Fault> {
+    match text {
+        "wait" => Ok(OnBusy::default()),
+        "reject" => Ok(OnBusy::Reject),
+        _ => Err(Fault::new(field, format!("Expected wait or reject, got {text:?}."))),
+    }
+}
+
+/// A turn's number as an entity tag, quoted or not: `3`, `"3"`.
+fn parse_number(text: &str) -> Result<u64, Fault> {
+    let digits = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    let number = digits.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| Fault::new("if-match", format!("Expected a turn's number from 1, got {text:?}.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn read(name: &'static str, value: &'static str) -> (TurnHeaders, Faults) {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, HeaderValue::from_static(value));
+        let mut faults = Faults::default();
+        (TurnHeaders::read(&headers, &mut faults), faults)
+    }
+
+    #[test]
+    fn preferences_are_read_and_capped() {
+        let wait = |text| Prefer::parse(text).wait;
+        assert_eq!(wait("wait=3"), Some(Duration::from_secs(3)));
+        assert_eq!(wait("respond-async, wait=600"), Some(BUSY_WAIT));
+        assert_eq!(wait("wait=soon"), None);
+        assert!(Prefer::parse("respond-async, wait=1").respond_async);
+        assert!(!Prefer::parse("return=minimal").respond_async);
+    }
+
+    #[test]
+    fn a_number_may_be_quoted() {
+        assert_eq!(read("if-match", "3").0.number, Some(3));
+        assert_eq!(read("if-match", "\"3\"").0.number, Some(3));
+        for bad in ["0", "*", "abc", "-1", "W/\"3\""] {
+            assert_eq!(read("if-match", bad).1.first_field(), Some("if-match"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn unknown_modes_are_faults_of_their_header() {
+        assert_eq!(read(DELIVERY, "exactly-once").1.first_field(), Some(DELIVERY));
+        assert_eq!(read(ON_BUSY, "enqueue").1.first_field(), Some(ON_BUSY));
+        assert_eq!(read(DELIVERY, "at-most-once").0.delivery, Some(Delivery::AtMostOnce));
+    }
+}

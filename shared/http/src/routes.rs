@@ -1,0 +1,141 @@
+//! The route table: every operation, its path, and the function that serves it.
+
+use axum::routing::{MethodRouter, get, post};
+
+use crate::app::App;
+use crate::handlers;
+
+/// A deployed function. The local runner serves all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Function {
+    /// Generates answers; its responses can stream.
+    Stream,
+    /// Reads conversations and turns.
+    Conversations,
+    /// Models, health, the OpenAPI document.
+    Models,
+}
+
+impl Function {
+    /// All functions that serve HTTP.
+    pub const ALL: [Self; 3] = [Self::Stream, Self::Conversations, Self::Models];
+
+    /// Its name, as in the template and as its binary's.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stream => "stream",
+            Self::Conversations => "conversations",
+            Self::Models => "models",
+        }
+    }
+}
+
+/// Whether an operation asks for a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// Anybody may call it.
+    Open,
+    /// Only with a key.
+    Keyed,
+}
+
+/// One operation.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// In axum's and OpenAPI's form: `/v1/threads/{id}/turns`.
+    pub path: &'static str,
+    /// Who serves it.
+    pub function: Function,
+    /// Who may call it.
+    pub entry: Entry,
+    handler: fn() -> MethodRouter<App>,
+}
+
+/// Every operation.
+pub const ROUTES: &[Route] = &[
+    Route {
+        method: "POST",
+        path: "/v1/chat",
+        function: Function::Stream,
+        entry: Entry::Keyed,
+        handler: || post(handlers::chat::chat),
+    },
+    Route {
+        method: "POST",
+        path: "/v1/chat/completions",
+        function: Function::Stream,
+        entry: Entry::Keyed,
+        handler: || post(handlers::chat_completions::create_chat_completion),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/threads",
+        function: Function::Conversations,
+        entry: Entry::Keyed,
+        handler: || get(handlers::threads::list_threads),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/threads/{id}/turns",
+        function: Function::Conversations,
+        entry: Entry::Keyed,
+        handler: || get(handlers::threads::list_turns),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/turns/{key}",
+        function: Function::Conversations,
+        entry: Entry::Keyed,
+        handler: || get(handlers::turns::get_turn),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/models",
+        function: Function::Models,
+        entry: Entry::Keyed,
+        handler: || get(handlers::models::list_models),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/models/{id}",
+        function: Function::Models,
+        entry: Entry::Keyed,
+        handler: || get(handlers::models::get_model),
+    },
+    Route {
+        method: "GET",
+        path: "/healthz",
+        function: Function::Models,
+        entry: Entry::Open,
+        handler: || get(handlers::health::healthz),
+    },
+    Route {
+        method: "GET",
+        path: "/readyz",
+        function: Function::Models,
+        entry: Entry::Keyed,
+        handler: || get(handlers::health::readyz),
+    },
+    Route {
+        method: "GET",
+        path: "/openapi.json",
+        function: Function::Models,
+        entry: Entry::Open,
+        handler: || get(handlers::openapi::document),
+    },
+];
+
+impl Route {
+    /// The path as axum mounts it: a model's name contains slashes.
+    #[must_use]
+    pub fn mounted_path(&self) -> String {
+        if self.path == "/v1/models/{id}" { "/v1/models/{*id}".to_owned() } else { self.path.to_owned() }
+    }
+
+    pub(crate) fn mount(&self) -> MethodRouter<App> {
+        (self.handler)()
+    }
+}
