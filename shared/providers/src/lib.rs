@@ -1,1 +1,32 @@
-//! placeholder
+//! Upstream LLM providers: their wire formats over HTTP, and the choice among them.
+//!
+//! - [`registry`]: [`Providers`], all that are configured; [`resolve`]: which one
+//!   serves a model's name
+//! - [`provider`]: [`Provider`], one of them, ready to be called
+//! - [`call`]: what is asked, and the stream that answers
+//! - [`error`]: what can go wrong upstream, and whether the call may have run
+//! - [`openai`]: OpenAI's chat completions, which most upstreams speak
+//! - [`echo`]: `local/echo`, which needs no key and no network
+//! - [`settings`]: keys and addresses, passed in; [`catalogue`]: the known providers as data
+//! - [`sse`]: server-sent events, parsed byte by byte
+//!
+//! This crate never reads the environment and never logs a key or a prompt.
+
+pub mod call;
+pub mod catalogue;
+pub mod echo;
+pub mod error;
+pub mod openai;
+pub mod provider;
+pub mod registry;
+pub mod resolve;
+pub mod settings;
+pub mod sse;
+mod transport;
+
+pub use call::{Call, EventStream};
+pub use error::{Dispatched, Error};
+pub use provider::Provider;
+pub use registry::{Listed, Providers};
+pub use resolve::{Reason, Resolved, Unknown};
+pub use settings::{ProviderSettings, Secret, Settings, environment};

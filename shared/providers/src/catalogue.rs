@@ -1,0 +1,88 @@
+//! The providers we know, as data.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+/// Shipped facts; see the file's own `about` for the meaning of its fields.
+const PROVIDERS_JSON: &str = include_str!("../data/providers.json");
+
+/// What we know of one OpenAI-compatible provider before anyone configures it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Known {
+    /// Its name, as in `provider/model`.
+    pub name: String,
+    /// Where it lives, without a trailing slash; `None` if only its user knows.
+    pub base_url: Option<String>,
+    /// Whether it can be called without a key.
+    pub key: KeyRule,
+    /// Conventional environment variable of its key.
+    pub key_variable: String,
+    /// Conventional environment variable of its base URL.
+    pub base_url_variable: String,
+    /// Whether a base URL of the user's own makes it the place for any model name
+    /// that nothing else knows.
+    #[serde(default)]
+    pub takes_any_model_at_own_address: bool,
+    /// What differs from OpenAI's requests.
+    #[serde(default)]
+    pub quirks: Quirks,
+}
+
+/// Whether a provider can be called without a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyRule {
+    /// Never.
+    Required,
+    /// At a base URL of the user's own: a vLLM in the same network, say.
+    OptionalAtOwnAddress,
+    /// Always; a key is sent if there is one.
+    None,
+}
+
+/// What differs from OpenAI's requests.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Quirks {
+    /// Refuses `stream_options`; reports usage unasked.
+    pub refuses_stream_options: bool,
+    /// Fields it knows by another name: OpenAI's name to its own.
+    pub renames: BTreeMap<String, String>,
+}
+
+/// The shipped providers, in the file's order.
+#[must_use]
+pub fn known() -> &'static [Known] {
+    #[derive(Deserialize)]
+    struct File {
+        providers: Vec<Known>,
+    }
+    static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
+        // The file is part of the program and a test reads it: an unreadable one
+        // can only mean that no provider is known.
+        serde_json::from_str(PROVIDERS_JSON).map_or_else(|_| Vec::new(), |file: File| file.providers)
+    });
+    &KNOWN
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_file_is_read_whole() {
+        let names: Vec<&str> = known().iter().map(|known| known.name.as_str()).collect();
+        assert_eq!(names, ["openai", "openrouter", "groq", "mistral", "deepseek", "xai", "ollama"]);
+    }
+
+    #[test]
+    fn base_urls_follow_the_convention() {
+        for known in known() {
+            let Some(base_url) = &known.base_url else { continue };
+            assert!(base_url.starts_with("https://") && base_url.ends_with("/v1"), "{base_url}");
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! What an upstream says when it does not answer.
+//!
+//! Upstreams agree on the status codes and hardly on the bodies: `{"error":{..}}`
+//! (OpenAI), `{"object":"error",..}` (Mistral, vLLM), `{"error":"text"}` (Ollama,
+//! xAI), `[{"error":{..}}]` (Gemini). All are read into one [`Signal`].
+
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+use turnwise_core::category::Category;
+
+use super::{Dispatched, Error};
+use crate::call::{Target, cut};
+
+/// Longest pause taken from an upstream. A longer one is better spent on another
+/// provider, so it counts as not given.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// Longest of the upstream's words passed on to the client, in characters.
+const MAX_DETAIL_CHARS: usize = 500;
+
+/// Longest code or field name taken from an upstream, in characters.
+const MAX_CODE_CHARS: usize = 64;
+
+/// The error for an answer whose status is not 2xx.
+pub(crate) fn refused(target: &Target, status: u16, headers: &HeaderMap, body: &[u8]) -> Error {
+    let body = serde_json::from_slice(body).unwrap_or(Value::Null);
+    let signal = Signal::read(&body);
+    let (category, code) = by_status(status, &signal);
+    let mut error = signal.into_error(target, category, code, &format!("HTTP {status}"));
+    error.dispatched = dispatched(status);
+    error.retryable &= !matches!(status, 300..=399 | 501);
+    error.retry_after = retry_after(headers).filter(|_| error.retryable);
+    error
+}
+
+/// Whether a body with status 200, or an event of a stream, is an error.
+pub(crate) fn is_error(body: &Value) -> bool {
+    body.get("error").is_some_and(|error| !error.is_null()) || body.get("object").is_some_and(|kind| kind == "error")
+}
+
+/// The error that a body with status 200, an event of a stream or a choice holds.
+/// The upstream had begun by then, so that the call may have run.
+pub(crate) fn in_body(target: &Target, body: &Value) -> Error {
+    let signal = Signal::read(body);
+    let (category, code) = match signal.status {
+        Some(status) => by_status(status, &signal),
+        None => by_name(&signal).unwrap_or((Category::ApiError, "upstream_error")),
+    };
+    signal.into_error(target, category, code, "an error in its answer")
+}
+
+/// What an error body says, in whichever dialect.
+#[derive(Debug, Default)]
+struct Signal {
+    /// An HTTP status given as the code.
+    status: Option<u16>,
+    code: Option<String>,
+    kind: Option<String>,
+    param: Option<String>,
+    message: Option<String>,
+    /// A moderation gave its reasons.
+    moderated: bool,
+}
+
+impl Signal {
+    fn read(body: &Value) -> Self {
+        let body = body.get(0).unwrap_or(body);
+        let error = body.get("error").filter(|error| !error.is_null()).unwrap_or(body);
+        let text = |name: &str| error.get(name).or_else(|| body.get(name)).and_then(written);
+        let code = text("code");
+        Self {
+            status: code.as_deref().and_then(|code| code.parse().ok()).filter(|status| (400..600).contains(status)),
+            kind: text("type").or_else(|| text("status")),
+            param: text("param"),
+            message: error.as_str().map(str::to_owned).or_else(|| text("message")).or_else(|| text("detail")),
+            moderated: error.pointer("/metadata/reasons").is_some(),
+            code,
+        }
+    }
+
+    fn into_error(self, target: &Target, category: Category, code: &'static str, how: &str) -> Error {
+        let invalid = category == Category::ValidationError;
+        // The upstream's own code is worth more to the client than ours.
+        let code = self.code.as_deref().filter(|code| invalid && is_name(code)).unwrap_or(code);
+        let param = self.param.filter(|param| invalid && param.chars().count() <= MAX_CODE_CHARS);
+        let blamed =
+            param.as_deref().filter(|param| is_name(param)).map_or(String::new(), |param| format!(" ({param})"));
+        let message = format!("{target} answered with {how}: {}{blamed}.", meaning(category));
+
+        let mut error = Error::new(target, category, code, message, Dispatched::Maybe);
+        error.detail = self.message.filter(|_| invalid).map(|words| cut(&words, MAX_DETAIL_CHARS).into());
+        error.param = param.map(String::into_boxed_str);
+        error
+    }
+}
+
+/// Category and code of an answer with `status`.
+fn by_status(status: u16, signal: &Signal) -> (Category, &'static str) {
+    // Within these, a name can say something more exact than the status.
+    let named = by_name(signal).filter(|(category, _)| {
+        matches!(status, 400 | 403 | 422 | 429)
+            && matches!(
+                category,
+                Category::CostLimitError
+                    | Category::NotFoundError
+                    | Category::AuthenticationError
+                    | Category::AuthorizationError
+            )
+    });
+    if let Some(named) = named {
+        return named;
+    }
+    match status {
+        300..=399 => (Category::ApiError, "unexpected_redirect"),
+        401 | 403 => (Category::AuthenticationError, "provider_auth_failed"),
+        402 => (Category::CostLimitError, "insufficient_quota"),
+        404 => (Category::NotFoundError, "model_not_found"),
+        408 | 504 => (Category::TimeoutError, "timeout"),
+        413 => (Category::ValidationError, "request_too_large"),
+        429 => (Category::RateLimitError, "rate_limit_exceeded"),
+        // A conflict and a failed dependency are the upstream's own trouble.
+        409 | 424 => (Category::ApiError, "upstream_error"),
+        400..=499 => (Category::ValidationError, "invalid_request"),
+        _ => (Category::ApiError, "upstream_error"),
+    }
+}
+
+/// Category and code that the error's own names stand for, the code before the type.
+fn by_name(signal: &Signal) -> Option<(Category, &'static str)> {
+    if signal.moderated {
+        return Some((Category::AuthorizationError, "content_blocked"));
+    }
+    let names = [signal.code.as_deref(), signal.kind.as_deref()];
+    names.into_iter().flatten().find_map(|name| match name.to_ascii_lowercase().as_str() {
+        "insufficient_quota" | "billing_hard_limit_reached" | "insufficient_balance" | "insufficient_credits" => {
+            Some((Category::CostLimitError, "insufficient_quota"))
+        }
+        "rate_limit_exceeded" | "rate_limit_error" | "rate_limited" | "too_many_requests" | "resource_exhausted" => {
+            Some((Category::RateLimitError, "rate_limit_exceeded"))
+        }
+        "invalid_api_key" | "api_key_invalid" | "authentication_error" | "account_deactivated" => {
+            Some((Category::AuthenticationError, "provider_auth_failed"))
+        }
+        "model_not_found" => Some((Category::NotFoundError, "model_not_found")),
+        "content_policy_violation" | "content_filter" | "content_blocked" => {
+            Some((Category::AuthorizationError, "content_blocked"))
+        }
+        "timeout" | "request_timeout" | "timeout_error" => Some((Category::TimeoutError, "timeout")),
+        "invalid_request_error" | "context_length_exceeded" | "string_above_max_length" => {
+            Some((Category::ValidationError, "invalid_request"))
+        }
+        "server_error" | "api_error" | "internal_error" | "overloaded_error" | "service_unavailable" => {
+            Some((Category::ApiError, "upstream_error"))
+        }
+        _ => None,
+    })
+}
+
+/// Whether an upstream that answered with `status` may have run the call.
+fn dispatched(status: u16) -> Dispatched {
+    match status {
+        // A time-out and a failed dependency happen on the way; everything else
+        // below 500 is a refusal, and so is "unavailable".
+        408 | 424 => Dispatched::Maybe,
+        300..=499 | 503 => Dispatched::No,
+        _ => Dispatched::Maybe,
+    }
+}
+
+/// The pause asked for in milliseconds (`retry-after-ms`) or seconds
+/// (`Retry-After`); a date is not understood, as no LLM provider sends one.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let number = |name| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
+    let seconds = |number: f64| Duration::try_from_secs_f64(number).ok();
+    let within = |pause: &Duration| !pause.is_zero() && *pause <= MAX_RETRY_AFTER;
+    let exact = number("retry-after-ms").and_then(|number| seconds(number / 1000.0)).filter(within);
+    exact.or_else(|| number("retry-after").and_then(seconds).filter(within))
+}
+
+fn meaning(category: Category) -> &'static str {
+    match category {
+        Category::ValidationError => "it refused the request as invalid",
+        Category::TimeoutError => "it took too long",
+        Category::AuthenticationError => "it does not accept our key",
+        Category::AuthorizationError => "it blocked the content",
+        Category::RateLimitError => "too many requests",
+        Category::CostLimitError => "our quota there is used up",
+        Category::NotFoundError => "it has no such model",
+        Category::ApiError
+        | Category::NetworkError
+        | Category::InternalError
+        | Category::RagError
+        | Category::EmbeddingError => "it had a problem",
+    }
+}
+
+/// A text as it is, a number or an object as JSON; nothing for null and the empty text.
+fn written(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Some(value.to_string()),
+    }
+}
+
+/// Whether `text` looks like a name of a code or field, and not like prose or a number.
+fn is_name(text: &str) -> bool {
+    let allowed = |char: char| char.is_ascii_alphanumeric() || "_-.[]".contains(char);
+    text.len() <= MAX_CODE_CHARS
+        && text.starts_with(|char: char| char.is_ascii_alphabetic())
+        && text.chars().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::{HeaderName, HeaderValue};
+    use serde_json::json;
+
+    use super::*;
+
+    fn target() -> Target {
+        Target { provider: "openai".to_owned(), model: "gpt-x".to_owned() }
+    }
+
+    fn refusal(status: u16, body: &Value) -> Error {
+        refused(&target(), status, &HeaderMap::new(), body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn every_status_has_its_category() {
+        use Category::*;
+        use Dispatched::*;
+        let rows = [
+            (302, ApiError, "unexpected_redirect", false, No),
+            (400, ValidationError, "invalid_request", false, No),
+            (401, AuthenticationError, "provider_auth_failed", false, No),
+            (402, CostLimitError, "insufficient_quota", false, No),
+            (403, AuthenticationError, "provider_auth_failed", false, No),
+            (404, NotFoundError, "model_not_found", false, No),
+            (408, TimeoutError, "timeout", true, Maybe),
+            (409, ApiError, "upstream_error", true, No),
+            (413, ValidationError, "request_too_large", false, No),
+            (418, ValidationError, "invalid_request", false, No),
+            (422, ValidationError, "invalid_request", false, No),
+            (424, ApiError, "upstream_error", true, Maybe),
+            (429, RateLimitError, "rate_limit_exceeded", true, No),
+            (500, ApiError, "upstream_error", true, Maybe),
+            (501, ApiError, "upstream_error", false, Maybe),
+            (502, ApiError, "upstream_error", true, Maybe),
+            (503, ApiError, "upstream_error", true, No),
+            (504, TimeoutError, "timeout", true, Maybe),
+            (529, ApiError, "upstream_error", true, Maybe),
+        ];
+        for (status, category, code, retryable, dispatched) in rows {
+            let error = refusal(status, &json!({"error": {"message": "no"}}));
+            let seen = (error.category, &*error.code, error.retryable, error.dispatched);
+            assert_eq!(seen, (category, code, retryable, dispatched), "HTTP {status}");
+        }
+    }
+
+    #[test]
+    fn a_name_can_be_more_exact_than_its_status() {
+        let rows = [
+            (429, json!({"error": {"code": "insufficient_quota"}}), Category::CostLimitError, "insufficient_quota"),
+            (429, json!({"error": {"type": "insufficient_quota"}}), Category::CostLimitError, "insufficient_quota"),
+            (429, json!({"error": {"type": "invalid_request_error"}}), Category::RateLimitError, "rate_limit_exceeded"),
+            (400, json!({"error": {"code": "API_KEY_INVALID"}}), Category::AuthenticationError, "provider_auth_failed"),
+            (403, json!({"error": {"code": "model_not_found"}}), Category::NotFoundError, "model_not_found"),
+            (
+                403,
+                json!({"error": {"code": 403, "metadata": {"reasons": ["violence"]}}}),
+                Category::AuthorizationError,
+                "content_blocked",
+            ),
+            (
+                401,
+                json!({"error": {"code": "insufficient_quota"}}),
+                Category::AuthenticationError,
+                "provider_auth_failed",
+            ),
+            (500, json!({"error": {"code": "invalid_api_key"}}), Category::ApiError, "upstream_error"),
+        ];
+        for (status, body, category, code) in rows {
+            let error = refusal(status, &body);
+            assert_eq!((error.category, &*error.code), (category, code), "HTTP {status} {body}");
+        }
+    }
+
+    #[test]
+    fn an_error_in_a_body_goes_by_its_code() {
+        let rows = [
+            (json!({"error": {"code": 402, "message": "credits"}}), Category::CostLimitError, "insufficient_quota"),
+            (json!({"error": {"code": "429"}}), Category::RateLimitError, "rate_limit_exceeded"),
+            (json!({"error": {"code": 502}}), Category::ApiError, "upstream_error"),
+            (json!({"error": {"type": "rate_limit_error"}}), Category::RateLimitError, "rate_limit_exceeded"),
+            (json!({"error": {"code": "server_error"}}), Category::ApiError, "upstream_error"),
+            (json!({"error": "out of memory"}), Category::ApiError, "upstream_error"),
+            (json!({"object": "error", "code": 400}), Category::ValidationError, "invalid_request"),
+            (json!([{"error": {"code": 503}}]), Category::ApiError, "upstream_error"),
+        ];
+        for (body, category, code) in rows {
+            let error = in_body(&target(), &body);
+            let seen = (error.category, &*error.code, error.dispatched);
+            assert_eq!(seen, (category, code, Dispatched::Maybe), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_validation_error_keeps_what_helps_its_client() {
+        let body = json!({"error": {"message": "Too long: «my secret diary»", "type": "invalid_request_error",
+                                    "param": "messages", "code": "context_length_exceeded"}});
+        let error = refusal(400, &body);
+        assert_eq!((&*error.code, error.param.as_deref()), ("context_length_exceeded", Some("messages")));
+        assert_eq!(error.detail.as_deref(), Some("Too long: «my secret diary»"));
+        assert_eq!(
+            error.to_string(),
+            "openai/gpt-x answered with HTTP 400: it refused the request as invalid (messages)."
+        );
+    }
+
+    #[test]
+    fn dialects_of_the_error_body_are_understood() {
+        let rows = [
+            (json!({"object": "error", "message": "m", "type": "BadRequestError", "param": null, "code": 400}), "m"),
+            (json!({"object": "error", "message": {"detail": ["x"]}, "code": null}), r#"{"detail":["x"]}"#),
+            (json!({"code": "Client specified an invalid argument", "error": "m"}), "m"),
+            (json!({"detail": [{"loc": ["body"]}]}), r#"[{"loc":["body"]}]"#),
+            (json!([{"error": {"code": 400, "message": "m", "status": "INVALID_ARGUMENT"}}]), "m"),
+        ];
+        for (body, detail) in rows {
+            let error = refusal(422, &body);
+            assert_eq!((error.detail.as_deref(), &*error.code), (Some(detail), "invalid_request"), "{body}");
+        }
+        assert_eq!(refused(&target(), 400, &HeaderMap::new(), b"<html>").detail, None);
+    }
+
+    #[test]
+    fn a_rejected_key_is_not_repeated() {
+        let error = refusal(401, &json!({"error": {"message": "Incorrect API key provided: sk-123"}}));
+        assert!(!format!("{error:?}").contains("sk-123"));
+    }
+
+    #[test]
+    fn a_pause_is_taken_within_its_limits() {
+        let check = |headers: &[(&'static str, &'static str)], expected_ms: Option<u64>| {
+            let headers = headers
+                .iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+                .collect();
+            let error = refused(&target(), 429, &headers, b"{}");
+            assert_eq!(error.retry_after, expected_ms.map(Duration::from_millis), "{headers:?}");
+        };
+        check(&[("retry-after", "2")], Some(2000));
+        check(&[("retry-after", "1.5")], Some(1500));
+        check(&[("retry-after", "60")], Some(60_000));
+        check(&[("retry-after", "61")], None);
+        check(&[("retry-after", "0")], None);
+        check(&[("retry-after", "-1")], None);
+        check(&[("retry-after", "NaN")], None);
+        check(&[("retry-after", "2"), ("retry-after-ms", "250")], Some(250));
+        check(&[("retry-after", "2"), ("retry-after-ms", "90000")], Some(2000));
+    }
+}

@@ -1,0 +1,305 @@
+//! A streamed answer: bytes into events, with an end that can be believed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use reqwest::Response;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use turnwise_core::generation::Event;
+use turnwise_core::limits::MAX_ANSWER_BYTES;
+
+use super::response;
+use crate::call::{EventStream, Target};
+use crate::error::{self, Error};
+use crate::sse::{Frame, Parser};
+
+/// Longest stream, in bytes on the wire. A chunk wraps a few characters in some
+/// hundred bytes, so this is a multiple of the longest answer; none of it is kept.
+const MAX_STREAM_BYTES: usize = 32 * MAX_ANSWER_BYTES;
+
+/// How long the end of the body is waited for after `[DONE]`. It usually comes
+/// with it, and a body read to its end leaves a connection for the next call.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// What OpenAI sends as its last event.
+const DONE: &str = "[DONE]";
+
+/// The events of `response`.
+pub(super) fn events(target: Target, mut response: Response) -> EventStream {
+    Box::pin(async_stream::stream! {
+        let mut reader = Reader::new(target);
+        let mut events = Vec::new();
+        loop {
+            let progress = match response.chunk().await {
+                Ok(Some(bytes)) => reader.push(&bytes, &mut events),
+                Ok(None) => reader.end(&mut events).map(|()| Progress::Done),
+                Err(cause) => Err(error::truncated(&reader.target).with_source(cause.without_url())),
+            };
+            for event in events.drain(..) {
+                yield Ok(event);
+            }
+            match progress {
+                Ok(Progress::More) => {}
+                Ok(Progress::Done) => break,
+                Err(error) => {
+                    yield Err(error);
+                    return;
+                }
+            }
+        }
+        // Whether the body ends in time changes nothing about the answer.
+        let drained = async { while let Ok(Some(_)) = response.chunk().await {} };
+        let _ = tokio::time::timeout(DRAIN_TIMEOUT, drained).await;
+        yield Ok(Event::Finished);
+    })
+}
+
+/// A stream read so far; does no I/O.
+#[derive(Debug)]
+struct Reader {
+    target: Target,
+    format: Format,
+    /// Whether each choice seen has been given a reason to stop.
+    finished: BTreeMap<u64, bool>,
+    bytes: usize,
+}
+
+/// What the upstream turned out to send.
+#[derive(Debug)]
+enum Format {
+    /// Nothing but white space so far.
+    Unknown,
+    /// Server-sent events, as asked.
+    Events(Parser),
+    /// One JSON object: a plain completion, from a server that ignores `stream`.
+    Plain(Vec<u8>),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Progress {
+    More,
+    Done,
+}
+
+impl Reader {
+    fn new(target: Target) -> Self {
+        Self { target, format: Format::Unknown, finished: BTreeMap::new(), bytes: 0 }
+    }
+
+    /// Takes in `bytes` and appends the events they complete to `events`, also
+    /// when it then fails.
+    fn push(&mut self, bytes: &[u8], events: &mut Vec<Event>) -> Result<Progress, Error> {
+        self.bytes += bytes.len();
+        if self.bytes > MAX_STREAM_BYTES {
+            return Err(error::too_long(&self.target, MAX_STREAM_BYTES));
+        }
+        if matches!(self.format, Format::Unknown) {
+            // The content type is no help: servers get it wrong in both directions.
+            match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+                None => return Ok(Progress::More),
+                Some(b'{' | b'[') => self.format = Format::Plain(Vec::new()),
+                Some(_) => self.format = Format::Events(Parser::default()),
+            }
+        }
+        match &mut self.format {
+            Format::Unknown => Ok(Progress::More),
+            Format::Plain(body) if body.len() + bytes.len() > MAX_ANSWER_BYTES => {
+                Err(error::too_long(&self.target, MAX_ANSWER_BYTES))
+            }
+            Format::Plain(body) => {
+                body.extend_from_slice(bytes);
+                Ok(Progress::More)
+            }
+            Format::Events(parser) => {
+                let mut frames = Vec::new();
+                let parsed = parser.push(bytes, &mut frames);
+                for frame in frames {
+                    if self.push_frame(&frame, events)? == Progress::Done {
+                        return Ok(Progress::Done);
+                    }
+                }
+                parsed.map(|()| Progress::More).map_err(|cause| {
+                    error::malformed(&self.target, "has an event that is too long").final_one().with_source(cause)
+                })
+            }
+        }
+    }
+
+    /// The body ended, and in order as far as HTTP can tell.
+    fn end(&mut self, events: &mut Vec<Event>) -> Result<(), Error> {
+        match std::mem::replace(&mut self.format, Format::Unknown) {
+            Format::Unknown => Err(error::truncated(&self.target)),
+            Format::Plain(body) => {
+                events.push(Event::Chunk(response::as_chunk(&self.target, &body)?));
+                Ok(())
+            }
+            Format::Events(parser) => {
+                if let Some(frame) = parser.end() {
+                    // An event without its blank line is either whole or was cut.
+                    self.push_frame(&frame, events).map_err(|error| match &*error.code {
+                        "malformed_answer" => error::truncated(&self.target),
+                        _ => error,
+                    })?;
+                }
+                self.check_finish()
+            }
+        }
+    }
+
+    fn push_frame(&mut self, frame: &Frame, events: &mut Vec<Event>) -> Result<Progress, Error> {
+        let data = frame.data.trim();
+        if data.is_empty() {
+            return Ok(Progress::More);
+        }
+        if data == DONE {
+            return self.check_finish().map(|()| Progress::Done);
+        }
+        let not_json = |cause| error::malformed(&self.target, "has an event that is not JSON").with_source(cause);
+        let chunk: Value = serde_json::from_str(data).map_err(not_json)?;
+        if error::is_error(&chunk) || frame.event == "error" {
+            return Err(error::in_body(&self.target, &chunk));
+        }
+        if !chunk.is_object() {
+            return Err(error::malformed(&self.target, "has an event that is no object"));
+        }
+        for choice in chunk.get("choices").and_then(Value::as_array).into_iter().flatten() {
+            response::check_choice(&self.target, choice)?;
+            let index = choice.get("index").and_then(Value::as_u64).unwrap_or(0);
+            let reason = choice.get("finish_reason").and_then(Value::as_str).unwrap_or("");
+            *self.finished.entry(index).or_default() |= !reason.is_empty();
+        }
+        let raw = RawValue::from_string(data.to_owned()).map_err(not_json)?;
+        events.push(Event::Chunk(raw));
+        Ok(Progress::More)
+    }
+
+    fn check_finish(&self) -> Result<(), Error> {
+        let finished = !self.finished.is_empty() && self.finished.values().all(|finished| *finished);
+        if finished { Ok(()) } else { Err(error::truncated(&self.target)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use turnwise_core::category::Category;
+
+    use super::*;
+    use crate::error::Dispatched;
+
+    /// The shape of an OpenAI stream with usage, and a comment as OpenRouter sends.
+    const RECORDED: &str = concat!(
+        ": OPENROUTER PROCESSING\n\n",
+        r#"data: {"id":"c","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#,
+        "\n\n",
+        r#"data: {"id":"c","choices":[{"index":0,"delta":{"content":"Grüße 😀"},"finish_reason":null}]}"#,
+        "\r\n\r\n",
+        r#"data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
+        "\n\n",
+        r#"data: {"id":"c","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
+        "\n\n",
+        "data: [DONE]\n\n",
+    );
+
+    /// What a reader makes of `pieces`: its chunks, and how it ended.
+    fn read(pieces: &[&[u8]]) -> (Vec<String>, Result<(), Error>) {
+        let mut reader = Reader::new(Target { provider: "openai".to_owned(), model: "m".to_owned() });
+        let mut events = Vec::new();
+        let mut done = false;
+        let mut result = pieces.iter().filter(|piece| !piece.is_empty()).try_for_each(|piece| {
+            done = done || reader.push(piece, &mut events)? == Progress::Done;
+            Ok(())
+        });
+        if result.is_ok() && !done {
+            result = reader.end(&mut events);
+        }
+        let chunks = events.into_iter().map(|event| match event {
+            Event::Chunk(chunk) => chunk.get().to_owned(),
+            Event::Finished => panic!("a reader leaves the last event to its caller"),
+        });
+        (chunks.collect(), result)
+    }
+
+    fn check(text: &str, chunks: usize, code: Option<&str>) {
+        let (seen, result) = read(&[text.as_bytes()]);
+        assert_eq!(seen.len(), chunks, "{text}");
+        assert_eq!(result.err().map(|error| error.code.to_string()).as_deref(), code, "{text}");
+    }
+
+    #[test]
+    fn a_cut_at_any_byte_changes_nothing() {
+        let bytes = RECORDED.as_bytes();
+        let (chunks, result) = read(&[bytes]);
+        assert_eq!(chunks.len(), 4);
+        assert!(result.is_ok());
+        for at in 0..=bytes.len() {
+            let (head, tail) = bytes.split_at(at);
+            let (cut, result) = read(&[head, tail]);
+            assert_eq!((cut, result.is_ok()), (chunks.clone(), true), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn an_end_at_any_byte_before_the_finish_is_an_error() {
+        let finish = RECORDED.find(r#""stop"}]}"#).unwrap() + r#""stop"}]}"#.len();
+        for at in 0..=RECORDED.len() {
+            let (chunks, result) = read(&[&RECORDED.as_bytes()[..at]]);
+            match result {
+                Ok(()) => assert!(at >= finish, "taken for whole when cut at {at}"),
+                Err(error) => {
+                    assert_eq!((&*error.code, error.category), ("stream_truncated", Category::NetworkError), "{at}");
+                    assert_eq!(error.dispatched, Dispatched::Maybe);
+                }
+            }
+            assert!(chunks.len() <= 4);
+        }
+    }
+
+    #[test]
+    fn every_choice_needs_its_finish() {
+        let both = r#"data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"},{"index":1,"delta":{}}]}"#;
+        check(&format!("{both}\n\ndata: [DONE]\n\n"), 1, Some("stream_truncated"));
+        let second = r#"data: {"choices":[{"index":1,"delta":{},"finish_reason":"length"}]}"#;
+        check(&format!("{both}\n\n{second}\n\ndata: [DONE]\n\n"), 2, None);
+    }
+
+    #[test]
+    fn done_may_be_missing_but_the_finish_may_not() {
+        check("data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n", 1, None);
+        check("data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"\"}]}\n\n", 1, Some("stream_truncated"));
+        check("data: [DONE]\n\n", 0, Some("stream_truncated"));
+        check(" \n", 0, Some("stream_truncated"));
+    }
+
+    #[test]
+    fn errors_among_the_events_are_errors() {
+        let ok = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
+        check(&format!("{ok}data: {{\"error\":{{\"code\":429}}}}\n\n"), 1, Some("rate_limit_exceeded"));
+        check(&format!("{ok}event: error\ndata: {{\"code\":402}}\n\n"), 1, Some("insufficient_quota"));
+        check(&format!("{ok}data: {{\"choices\":[{{\"finish_reason\":\"error\"}}]}}\n\n"), 1, Some("upstream_error"));
+        check(&format!("{ok}data: {{\"choi\n\n"), 1, Some("malformed_answer"));
+        check(&format!("{ok}data: 7\n\n"), 1, Some("malformed_answer"));
+        check(&format!("{ok}data: {}", "x".repeat(crate::sse::MAX_EVENT_BYTES)), 1, Some("malformed_answer"));
+    }
+
+    #[test]
+    fn a_plain_completion_is_one_chunk() {
+        let plain = r#" {"object":"chat.completion","choices":[{"message":{"content":"a"},"finish_reason":"stop"}]}"#;
+        check(plain, 1, None);
+        for at in 0..plain.len() {
+            let (head, tail) = plain.as_bytes().split_at(at);
+            let (chunks, result) = read(&[head, tail]);
+            assert!(result.is_ok() && chunks[0].contains("delta"));
+        }
+        check(r#"{"error":{"code":"insufficient_quota"}}"#, 0, Some("insufficient_quota"));
+        check(&format!(r#"{{"x":"{}"}}"#, "x".repeat(MAX_ANSWER_BYTES)), 0, Some("answer_too_long"));
+    }
+
+    #[test]
+    fn a_stream_has_a_limit() {
+        let mut reader = Reader::new(Target { provider: "openai".to_owned(), model: "m".to_owned() });
+        reader.bytes = MAX_STREAM_BYTES - 1;
+        assert_eq!(reader.push(b":", &mut Vec::new()).unwrap(), Progress::More);
+        assert_eq!(&*reader.push(b":", &mut Vec::new()).unwrap_err().code, "answer_too_long");
+    }
+}

@@ -1,0 +1,64 @@
+//! One provider, ready to be called.
+
+use turnwise_core::generation::Completion;
+
+use crate::call::{Call, EventStream};
+use crate::echo::Echo;
+use crate::error::Error;
+use crate::openai::OpenAi;
+
+/// One provider, by wire format.
+#[derive(Debug)]
+pub enum Provider {
+    /// Ourselves.
+    Echo(Echo),
+    /// Any upstream that speaks OpenAI's chat completions.
+    OpenAi(OpenAi),
+}
+
+impl Provider {
+    /// Its name, as in `provider/model`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Echo(_) => Echo::PROVIDER,
+            Self::OpenAi(upstream) => upstream.name(),
+        }
+    }
+
+    /// The whole answer to `call`. Not retried here, beyond what cannot reach the
+    /// upstream twice.
+    ///
+    /// # Errors
+    /// See [`Error`]; its `dispatched` says whether the upstream may have run the call.
+    pub async fn complete(&self, call: &Call) -> Result<Completion, Error> {
+        match self {
+            Self::Echo(echo) => echo.complete(call).await,
+            Self::OpenAi(upstream) => upstream.complete(call).await,
+        }
+    }
+
+    /// The answer to `call` as it is made. Returns when the upstream has accepted
+    /// the call, before its first chunk.
+    ///
+    /// # Errors
+    /// As [`Provider::complete`]; trouble after the acceptance is an item of the stream.
+    pub async fn stream(&self, call: &Call) -> Result<EventStream, Error> {
+        match self {
+            Self::Echo(echo) => echo.stream(call),
+            Self::OpenAi(upstream) => upstream.stream(call).await,
+        }
+    }
+
+    /// The provider's own list of its models, asked for now: the cheapest call that
+    /// proves address and key.
+    ///
+    /// # Errors
+    /// As [`Provider::complete`].
+    pub async fn models(&self) -> Result<Vec<String>, Error> {
+        match self {
+            Self::Echo(_) => Ok(vec![Echo::MODEL.to_owned()]),
+            Self::OpenAi(upstream) => upstream.models().await,
+        }
+    }
+}

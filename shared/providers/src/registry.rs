@@ -1,0 +1,255 @@
+//! All providers that are configured.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use reqwest::Url;
+use reqwest::header::HeaderValue;
+use turnwise_core::catalogue::{Catalogue, Model};
+use turnwise_core::fault::{Fault, Faults};
+
+use crate::catalogue::{KeyRule, Known, known};
+use crate::echo::Echo;
+use crate::openai::OpenAi;
+use crate::provider::Provider;
+use crate::settings::{ProviderSettings, Secret, Settings};
+use crate::transport::Transport;
+
+/// All providers that are configured; `local/echo` always is.
+#[derive(Debug)]
+pub struct Providers {
+    pub(crate) by_name: BTreeMap<String, Arc<Provider>>,
+    pub(crate) default_model: Option<String>,
+}
+
+/// One model that can be asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    /// `provider/model`.
+    pub name: String,
+    /// The provider's name.
+    pub provider: String,
+    /// What the catalogue says of it; nothing of a model that only its upstream knows.
+    pub facts: Option<&'static Model>,
+}
+
+impl Providers {
+    /// The providers that `settings` configure. Opens no connection.
+    ///
+    /// # Errors
+    /// All that is malformed in the settings, each under the name of its
+    /// environment variable; a fault never shows a key.
+    pub fn new(settings: &Settings) -> Result<Self, Faults> {
+        let transport = Arc::new(Transport::default());
+        let mut faults = Faults::default();
+        let mut by_name = BTreeMap::from([(Echo::PROVIDER.to_owned(), Arc::new(Provider::Echo(Echo)))]);
+        for (name, settings) in &settings.providers {
+            let Some(known) = known().iter().find(|known| known.name == *name) else {
+                faults.add(name, "There is no provider of this name.");
+                continue;
+            };
+            if let Some(upstream) = configure(known, settings, &transport, &mut faults) {
+                by_name.insert(name.clone(), Arc::new(Provider::OpenAi(upstream)));
+            }
+        }
+        let providers = Self { by_name, default_model: settings.default_model.clone() };
+        providers.check_default(&mut faults);
+        faults.into_result().map(|()| providers)
+    }
+
+    /// The providers that are configured, by name.
+    pub fn configured(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        self.by_name.values()
+    }
+
+    /// All models that can be asked for: `local/echo`, the catalogue's chat models of
+    /// the configured providers, and what upstreams at an address of the operator's
+    /// own list themselves. Those lists are asked for at most once a minute, and left
+    /// out when they cannot be had within 3 s.
+    pub async fn models(&self) -> Vec<Listed> {
+        let mut models = self.catalogued();
+        let own = self.by_name.values().filter_map(|provider| match &**provider {
+            Provider::OpenAi(upstream) if upstream.is_at_own_address() => Some(upstream),
+            Provider::OpenAi(_) | Provider::Echo(_) => None,
+        });
+        let lists = join_all(own.map(async |upstream| (upstream.name(), upstream.models_if_any().await))).await;
+
+        let mut seen: BTreeSet<String> = models.iter().map(|model| model.name.clone()).collect();
+        for (provider, list) in lists {
+            for id in list {
+                let name = format!("{provider}/{id}");
+                if seen.insert(name.clone()) {
+                    let facts = Catalogue::shipped().get(provider, &id);
+                    models.push(Listed { name, provider: provider.to_owned(), facts });
+                }
+            }
+        }
+        models
+    }
+
+    /// [`Self::models`] as far as they are known without asking anyone.
+    pub(crate) fn catalogued(&self) -> Vec<Listed> {
+        let echo = Listed {
+            name: format!("{}/{}", Echo::PROVIDER, Echo::MODEL),
+            provider: Echo::PROVIDER.to_owned(),
+            facts: None,
+        };
+        let chat = Catalogue::shipped().models.iter().filter(|model| model.mode == "chat");
+        let configured = chat.filter(|model| self.by_name.contains_key(&model.provider)).map(|model| Listed {
+            name: model.name(),
+            provider: model.provider.clone(),
+            facts: Some(model),
+        });
+        std::iter::once(echo).chain(configured).collect()
+    }
+
+    fn check_default(&self, faults: &mut Faults) {
+        let Some(name) = self.default_model.as_deref() else { return };
+        if name == crate::resolve::AUTO {
+            faults.add("default_model", "The default model cannot be \"auto\": that means the default model.");
+        } else if let Err(unknown) = self.resolve(Some(name)) {
+            faults.add("default_model", unknown.to_string());
+        }
+    }
+}
+
+/// The upstream, or `None` if it is not configured or at fault.
+fn configure(
+    known: &'static Known,
+    settings: &ProviderSettings,
+    transport: &Arc<Transport>,
+    faults: &mut Faults,
+) -> Option<OpenAi> {
+    let given = settings.base_url.as_deref().map(|url| base_url(known, url));
+    let given = given.and_then(|checked| faults.keep(checked));
+    let authorization = settings.key.as_ref().map(|key| bearer(known, key));
+    let authorization = authorization.and_then(|checked| faults.keep(checked));
+
+    let at_own_address = given.is_some() && given != known.base_url;
+    let needs_no_key = match known.key {
+        KeyRule::Required => false,
+        KeyRule::OptionalAtOwnAddress => at_own_address,
+        KeyRule::None => true,
+    };
+    let base_url = given.or_else(|| known.base_url.clone())?;
+    let callable = authorization.is_some() || needs_no_key;
+    callable.then(|| OpenAi::new(known, base_url, authorization, Arc::clone(transport)))
+}
+
+/// `url` without trailing slashes, if requests can be sent below it.
+fn base_url(known: &Known, url: &str) -> Result<String, Fault> {
+    let fault = |message: &str| Fault::new(&known.base_url_variable, message);
+    let parsed = Url::parse(url).map_err(|cause| fault(&format!("This is not a URL ({cause}).")))?;
+    if !matches!(parsed.scheme(), "http" | "https") {
+        return Err(fault("A base URL starts with https:// or http://."));
+    }
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return Err(fault("A base URL holds no user name and no password; the key has its own variable."));
+    }
+    if parsed.query().is_some() || parsed.fragment().is_some() {
+        return Err(fault("A base URL has no query and no fragment."));
+    }
+    let trimmed = url.trim().trim_end_matches('/');
+    if trimmed.ends_with("/chat/completions") {
+        return Err(fault("A base URL ends where /chat/completions begins."));
+    }
+    Ok(trimmed.to_owned())
+}
+
+/// The header that carries `key`.
+fn bearer(known: &Known, key: &Secret) -> Result<HeaderValue, Fault> {
+    let plain = key.expose().bytes().all(|byte| byte.is_ascii_graphic()) && !key.expose().is_empty();
+    let header = HeaderValue::from_str(&format!("Bearer {}", key.expose())).ok().filter(|_| plain);
+    let mut header =
+        header.ok_or_else(|| Fault::new(&known.key_variable, "A key consists of visible ASCII characters."))?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Providers from `(provider, key, base URL)`, empty meaning absent.
+    pub(crate) fn providers(rows: &[(&str, &str, &str)], default_model: Option<&str>) -> Result<Providers, Faults> {
+        let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let providers = rows
+            .iter()
+            .map(|(name, key, base_url)| {
+                let settings = ProviderSettings { key: given(key).map(Secret::new), base_url: given(base_url) };
+                ((*name).to_owned(), settings)
+            })
+            .collect();
+        Providers::new(&Settings { providers, default_model: default_model.map(str::to_owned) })
+    }
+
+    fn configured(rows: &[(&str, &str, &str)]) -> Vec<String> {
+        providers(rows, None).unwrap().configured().map(|provider| provider.name().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_provider_needs_its_key_unless_it_is_your_own() {
+        assert_eq!(configured(&[]), ["local"]);
+        assert_eq!(configured(&[("openai", "sk", "")]), ["local", "openai"]);
+        assert_eq!(configured(&[("openai", "", "http://localhost:8000/v1/")]), ["local", "openai"]);
+        assert_eq!(configured(&[("openai", "", "https://api.openai.com/v1/")]), ["local"]);
+        assert_eq!(configured(&[("groq", "", "http://localhost:8000/v1")]), ["local"]);
+        assert_eq!(configured(&[("ollama", "", "http://localhost:11434/v1")]), ["local", "ollama"]);
+        assert_eq!(configured(&[("ollama", "key", "")]), ["local"]);
+    }
+
+    #[test]
+    fn all_faults_are_listed_at_once() {
+        let rows = [
+            ("openai", "sk secret", "api.openai.com/v1"),
+            ("groq", "ü", "ftp://host"),
+            ("xai", "k", "https://user:pass@host/v1"),
+            ("mistral", "k", "https://host/v1?key=1"),
+            ("deepseek", "k", "https://host/v1/chat/completions"),
+            ("nobody", "k", ""),
+        ];
+        let faults = providers(&rows, Some("gpt-nonsense-xyz")).unwrap_err();
+        let fields: Vec<&str> = faults.0.iter().map(|fault| fault.field.as_str()).collect();
+        assert_eq!(
+            fields,
+            [
+                "DEEPSEEK_BASE_URL",
+                "GROQ_BASE_URL",
+                "GROQ_API_KEY",
+                "MISTRAL_BASE_URL",
+                "nobody",
+                "OPENAI_BASE_URL",
+                "OPENAI_API_KEY",
+                "XAI_BASE_URL",
+                "default_model"
+            ]
+        );
+        assert!(!faults.to_string().contains("secret"));
+    }
+
+    #[test]
+    fn the_default_model_must_be_there() {
+        assert!(providers(&[], Some("local/echo")).is_ok());
+        assert!(providers(&[], Some("auto")).is_err());
+        assert!(providers(&[], Some("openai/gpt-4o")).is_err());
+        assert!(providers(&[("openai", "sk", "")], Some("gpt-4o-mini")).is_ok());
+    }
+
+    #[test]
+    fn a_key_is_never_shown() {
+        let providers = providers(&[("openai", "sk-very-secret", "")], None).unwrap();
+        assert!(!format!("{providers:?}").contains("secret"));
+    }
+
+    #[tokio::test]
+    async fn only_models_of_configured_providers_are_listed() {
+        let names = async |rows| {
+            let models = providers(rows, None).unwrap().models().await;
+            models.into_iter().map(|model| model.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&[]).await, ["local/echo"]);
+        let with_groq = names(&[("groq", "k", "")]).await;
+        assert!(with_groq.len() > 1 && with_groq[1..].iter().all(|name| name.starts_with("groq/")), "{with_groq:?}");
+    }
+}

@@ -1,0 +1,97 @@
+//! The one HTTP client that all upstreams share.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use reqwest::{Client, ClientBuilder, redirect};
+use rustls::{ClientConfig, RootCertStore};
+use turnwise_core::category::Category;
+
+use crate::call::Target;
+use crate::error::{Dispatched, Error};
+
+/// Longest time to connect, TLS included. Healthy upstreams take well under a
+/// second; a dead address should leave time for another provider.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an unused connection is kept. Load balancers commonly close theirs
+/// after a minute: giving up first avoids a request on a dying connection.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+
+/// Silence after which the kernel checks that the other side still lives.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// Protocols offered in the TLS handshake, best first.
+const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// The client, built at its first use: a cold start that only echoes never pays
+/// for it.
+#[derive(Debug, Default)]
+pub(crate) struct Transport {
+    client: OnceLock<Result<Client, Arc<BuildError>>>,
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+enum BuildError {
+    #[error("the TLS library refused its own defaults")]
+    Tls(#[from] rustls::Error),
+    #[error("the HTTP client could not be built")]
+    Http(#[from] reqwest::Error),
+}
+
+impl Transport {
+    /// The client.
+    ///
+    /// # Errors
+    /// `INTERNAL_ERROR` if it cannot be built; `target` was not called.
+    pub(crate) fn client(&self, target: &Target) -> Result<&Client, Error> {
+        let client = self.client.get_or_init(|| build().map_err(Arc::new));
+        client.as_ref().map_err(|cause| {
+            let message = format!("{target} was not called: {cause}");
+            Error::new(target, Category::InternalError, "internal_error", message, Dispatched::No)
+                .with_source(Arc::clone(cause))
+        })
+    }
+}
+
+/// A client that trusts the bundled Mozilla roots, follows no redirect (a key must
+/// not travel to another host) and sends small writes at once.
+///
+/// A request that meets a pooled connection which the upstream had closed goes out
+/// again on another one, as long as none of it was sent: hyper's client does that
+/// by itself, and only then. Once a byte may have left, the error is ours to report.
+fn build() -> Result<Client, BuildError> {
+    let client = ClientBuilder::new()
+        .tls_backend_preconfigured(tls()?)
+        .user_agent(concat!("turnwise/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+        .tcp_keepalive(TCP_KEEPALIVE)
+        .tcp_nodelay(true)
+        .build()?;
+    Ok(client)
+}
+
+fn tls() -> Result<ClientConfig, rustls::Error> {
+    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_can_be_built() {
+        let target = Target { provider: "openai".to_owned(), model: "m".to_owned() };
+        assert!(Transport::default().client(&target).is_ok());
+    }
+}
