@@ -1,2 +1,34 @@
-//! placeholder
-fn main() {}
+//! Turnwise on one machine: the local runner and its command line.
+//!
+//! - [`settings`]: the command line and the environment
+//! - [`serve`]: everything in one process: engine, HTTP, page, shutdown
+//! - [`database`]: the embedded DynamoDB engine; [`folder`]: the data folder and its lock
+//! - [`key`]: the development key; [`banner`]: what is printed at the start
+//! - [`chat`]: a conversation from the terminal
+
+mod banner;
+mod chat;
+mod database;
+mod folder;
+mod key;
+mod serve;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use settings::{Cli, Command};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(cli.settings).await,
+        Command::Chat(options) => chat::run(&cli.settings, &options).await,
+        Command::Openapi => banner::print(&turnwise_http::openapi::document()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => banner::fail(&error),
+    }
+}

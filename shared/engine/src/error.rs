@@ -57,7 +57,7 @@ pub enum Error {
         /// The failure.
         failure: Arc<Failure>,
         /// The failed turn, if the request was one.
-        facts: Option<crate::turn::Facts>,
+        facts: Option<Box<crate::turn::Facts>>,
         /// Whether this request found the failure, rather than caused it.
         replayed: bool,
     },

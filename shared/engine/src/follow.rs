@@ -60,13 +60,13 @@ pub(crate) fn live(live: Arc<LiveTurn>) -> Frames {
                     return;
                 }
                 Look::Ended(Outcome::Failed(failure) | Outcome::Unwritten(failure)) => {
-                    yield Frame::Failed(Error::Failed { failure, facts: Some(live.facts.clone()), replayed: false });
+                    yield Frame::Failed(Error::Failed { failure, facts: Some(Box::new(live.facts.clone())), replayed: false });
                     return;
                 }
                 Look::Ended(Outcome::Superseded) => {
                     yield Frame::Failed(Error::Failed {
                         failure: Arc::new(taken_over()),
-                        facts: Some(live.facts.clone()),
+                        facts: Some(Box::new(live.facts.clone())),
                         replayed: false,
                     });
                     return;

@@ -6,7 +6,7 @@ use turnwise_store::{CommittedTurn, ThreadPage};
 
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::turn::Answer;
+use crate::turn::{Answer, Facts, facts_of};
 
 /// One page of a conversation's turns.
 #[derive(Debug)]
@@ -28,6 +28,14 @@ pub struct FoundTurn {
     pub answer: Option<Answer>,
     /// Its conversation's project.
     pub project: Option<ProjectId>,
+}
+
+impl FoundTurn {
+    /// What its headers say.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        facts_of(&self.turn, self.project.clone())
+    }
 }
 
 impl Engine {

@@ -4,6 +4,7 @@
 //! - [`turn`]: a durable turn from its key to its answer or stream
 //! - [`stateless`]: a request without a key
 //! - [`history`]: conversations and turns read back
+//! - [`models`]: what can be asked for, and whether a turn could run
 //! - [`recover`]: turns whose attempts died
 //! - [`live`]: turns running in this process; [`follow`]: their events as a stream
 //! - [`clock`], [`random`], [`tasks`]: time, chance and background work, so that
@@ -16,6 +17,7 @@ pub mod error;
 pub mod follow;
 pub mod history;
 pub mod live;
+pub mod models;
 pub mod random;
 pub mod recover;
 mod retry;
@@ -25,3 +27,4 @@ pub mod turn;
 
 pub use engine::Engine;
 pub use error::Error;
+pub use turnwise_store::{CommittedTurn, Error as StoreError};

@@ -39,11 +39,13 @@ impl Engine {
         match live.outcome().await {
             Outcome::Committed(answer) => Ok((live.facts.clone(), answer)),
             Outcome::Failed(failure) | Outcome::Unwritten(failure) => {
-                Err(Error::Failed { failure, facts: Some(live.facts.clone()), replayed: false })
+                Err(Error::Failed { failure, facts: Some(Box::new(live.facts.clone())), replayed: false })
             }
-            Outcome::Superseded => {
-                Err(Error::Failed { failure: Arc::new(died()), facts: Some(live.facts.clone()), replayed: false })
-            }
+            Outcome::Superseded => Err(Error::Failed {
+                failure: Arc::new(died()),
+                facts: Some(Box::new(live.facts.clone())),
+                replayed: false,
+            }),
         }
     }
 

@@ -64,11 +64,7 @@ impl Access {
 }
 
 /// Lets a request with a good key through, as its [`Principal`].
-pub(crate) async fn require_key(
-    State(access): State<Access>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+pub(crate) async fn require_key(State(access): State<Access>, mut request: Request, next: Next) -> Response {
     let principal = presented_key(request.headers()).and_then(|key| access.principal(key));
     match principal {
         Some(principal) => {

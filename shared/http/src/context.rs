@@ -1,7 +1,6 @@
 //! What belongs to one request: its id, its deadline, its line in the log.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::HeaderValue;
@@ -11,6 +10,7 @@ use turnwise_core::money::PicoUsd;
 use turnwise_core::time::Timestamp;
 use turnwise_core::usage::Usage;
 use turnwise_engine::clock::Clock;
+use turnwise_engine::turn::{Answer, Facts};
 
 use crate::app::App;
 
@@ -58,6 +58,17 @@ pub struct Line {
     pub outcome: Option<String>,
 }
 
+impl Line {
+    /// Notes a committed answer.
+    pub fn answered(&mut self, facts: &Facts, answer: &Answer, replayed: bool) {
+        self.model = Some(answer.model.clone());
+        self.why.clone_from(&facts.why);
+        self.usage = Some(answer.usage);
+        self.cost = answer.cost;
+        self.outcome = Some(if replayed { "replayed" } else { "completed" }.to_owned());
+    }
+}
+
 impl RequestContext {
     /// The request's id, `req_<uuid>`.
     #[must_use]
@@ -80,21 +91,22 @@ impl RequestContext {
 impl Drop for Inner {
     fn drop(&mut self) {
         let line = self.line.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let duration: Duration = self.clock.now().since(self.began);
-        let usage = line.usage;
+        let duration = self.clock.now().since(self.began);
+        let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let (input, output) = line.usage.map(|usage| (usage.total_input(), usage.total_output())).unzip();
+        let cost = line.cost.map(|cost| cost.to_string());
         tracing::info!(
-            target: "turnwise::request",
-            request.id = %self.id,
-            http.route = %line.route,
+            request.id = self.id,
+            http.route = line.route,
             http.status = line.status,
-            api_key = line.api_key.as_deref(),
+            key.id = line.api_key.as_deref(),
             turn.key = line.turn.as_deref(),
-            model = line.model.as_deref(),
+            model.name = line.model.as_deref(),
             model.why = line.why.as_deref(),
-            tokens.input = usage.map(|usage| usage.total_input()),
-            tokens.output = usage.map(|usage| usage.total_output()),
-            cost.usd = line.cost.map(|cost| cost.to_string()),
-            duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+            tokens.input = input,
+            tokens.output = output,
+            cost.usd = cost.as_deref(),
+            duration_ms,
             outcome = line.outcome.as_deref().unwrap_or("ok"),
             "request"
         );

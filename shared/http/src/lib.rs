@@ -14,6 +14,7 @@ pub mod app;
 pub mod body;
 pub mod context;
 pub mod error;
+mod extract;
 mod handlers;
 pub mod openapi;
 pub mod params;

@@ -65,6 +65,13 @@ impl TurnHeaders {
 }
 
 impl Prefer {
+    /// How long to wait for a turn that another request is running.
+    #[must_use]
+    pub fn patience(self) -> Duration {
+        let longest = if self.respond_async { Duration::ZERO } else { BUSY_WAIT };
+        self.wait.unwrap_or(longest)
+    }
+
     fn parse(text: &str) -> Self {
         let mut prefer = Self::default();
         for preference in text.split([',', ';']).map(str::trim) {

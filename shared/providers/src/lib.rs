@@ -30,3 +30,4 @@ pub use provider::Provider;
 pub use registry::{Listed, Providers};
 pub use resolve::{Reason, Resolved, Unknown};
 pub use settings::{ProviderSettings, Secret, Settings, environment};
+pub use transport::{BuildError, http_client};

@@ -31,11 +31,22 @@ pub(crate) struct Transport {
     client: OnceLock<Result<Client, Arc<BuildError>>>,
 }
 
+/// A client of one's own, set up as the one for upstreams is: for programs that talk
+/// to a running Turnwise.
+///
+/// # Errors
+/// When the TLS library or the client refuses its own defaults.
+pub fn http_client() -> Result<Client, BuildError> {
+    build()
+}
+
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
-enum BuildError {
+pub enum BuildError {
+    /// TLS.
     #[error("the TLS library refused its own defaults")]
     Tls(#[from] rustls::Error),
+    /// HTTP.
     #[error("the HTTP client could not be built")]
     Http(#[from] reqwest::Error),
 }

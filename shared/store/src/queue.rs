@@ -61,6 +61,21 @@ impl Queue {
         (Self(Port::InProcess(sender)), Receiver(Mutex::new(receiver)))
     }
 
+    /// Whether the queue answers.
+    ///
+    /// # Errors
+    /// What kept it from answering.
+    pub async fn ping(&self) -> Result<(), Error> {
+        match &self.0 {
+            Port::Sqs { client, url } => {
+                let asked = client.get_queue_attributes().queue_url(&**url).send().await;
+                asked.map(|_| ()).map_err(|error| Error(format!("{error:?}")))
+            }
+            Port::InProcess(sender) if sender.is_closed() => Err(Error("its receiver is gone".to_owned())),
+            Port::InProcess(_) => Ok(()),
+        }
+    }
+
     /// Sends a hint, to arrive after about `delay`; in one process at once, where a
     /// look too early costs nothing.
     ///

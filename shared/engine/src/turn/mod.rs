@@ -16,7 +16,7 @@ mod upstream;
 
 pub(crate) use claim::must_end_by;
 pub use request::{Answer, Caller, Facts, Input, TurnRequest};
-pub(crate) use run::Source;
 pub use run::Started;
+pub(crate) use run::{Source, facts_of};
 pub(crate) use settle::failure;
 pub(crate) use upstream::{Upstream, read_upstream};

@@ -68,7 +68,7 @@ impl Engine {
                         Some(Outcome::Committed(answer)) => return Ok((started, answer)),
                         Some(Outcome::Failed(failure) | Outcome::Unwritten(failure)) => {
                             let replayed = started.replayed;
-                            return Err(Error::Failed { failure, facts: Some(facts), replayed });
+                            return Err(Error::Failed { failure, facts: Some(Box::new(facts)), replayed });
                         }
                         Some(Outcome::Superseded) => {}
                         None => return Err(still_running(&request)),
@@ -232,7 +232,7 @@ pub(crate) fn facts_of(turn: &Turn, project: Option<turnwise_core::id::ProjectId
 }
 
 fn failed(turn: &Turn, failure: Failure) -> Error {
-    Error::Failed { failure: Arc::new(failure), facts: Some(facts_of(turn, None)), replayed: true }
+    Error::Failed { failure: Arc::new(failure), facts: Some(Box::new(facts_of(turn, None))), replayed: true }
 }
 
 fn still_running(request: &TurnRequest) -> Error {

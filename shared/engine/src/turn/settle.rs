@@ -233,10 +233,16 @@ pub(crate) fn failure(broken: Broken, delivery: Delivery, request_id: String) ->
         Stop::Provider(error) => error.dispatched == Dispatched::Maybe,
         Stop::Silence(_) | Stop::TimeUp | Stop::TooLong | Stop::HandedOver | Stop::Halted(_) => true,
     };
+    let param = match &stop {
+        Stop::Provider(error) => error.param.as_deref().map(str::to_owned),
+        Stop::Silence(_) | Stop::TimeUp | Stop::TooLong | Stop::HandedOver | Stop::Halted(_) => None,
+    };
     let (category, code, message, retryable, retry_after_ms) = match stop {
         Stop::Provider(error) => {
             let wait = error.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-            (error.category, error.code.to_string(), error.to_string(), error.retryable, wait)
+            // The upstream's own words about a refused request, for the client alone.
+            let detail = error.detail.as_deref().map(|detail| format!(" It says: {detail}")).unwrap_or_default();
+            (error.category, error.code.to_string(), format!("{error}{detail}"), error.retryable, wait)
         }
         Stop::Silence(waited) => {
             let message = format!("The provider sent nothing for {} s.", waited.as_secs());
@@ -273,16 +279,7 @@ pub(crate) fn failure(broken: Broken, delivery: Delivery, request_id: String) ->
         (true, false) => Fate::OutcomeUnknown,
         (false, _) => Fate::Final,
     };
-    Failure {
-        outcome,
-        category,
-        code,
-        message,
-        param: None,
-        retry_after_ms,
-        request_id,
-        partial: kept_partial(partial),
-    }
+    Failure { outcome, category, code, message, param, retry_after_ms, request_id, partial: kept_partial(partial) }
 }
 
 /// As much of a partial text as a failed turn keeps.

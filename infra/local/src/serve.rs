@@ -1,0 +1,145 @@
+//! Everything in one process: the table's engine, the use cases, HTTP, the page.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::http::header;
+use axum::response::Html;
+use axum::routing::get;
+use axum::serve::ListenerExt as _;
+use tokio::net::TcpListener;
+use turnwise_core::limits::SHUTDOWN_GRACE;
+use turnwise_engine::Engine;
+use turnwise_engine::recover::Handled;
+use turnwise_http::routes::Function;
+use turnwise_http::{Access, App};
+use turnwise_store::queue::{Queue, Receiver};
+
+use crate::banner::{self, Banner};
+use crate::folder::Folder;
+use crate::settings::Settings;
+use crate::{database, key};
+
+/// The page at `/`: one file, no build step.
+const PAGE: &str = include_str!("../page/index.html");
+
+/// File of the database in the data folder.
+const DATABASE_FILE: &str = "turnwise.db";
+
+/// How long turns that are handed over may take to let go of their locks.
+const HANDOVER_GRACE: Duration = Duration::from_secs(5);
+
+/// Pause before a due turn that is not yet free is looked at again.
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
+
+/// Serves until a signal.
+///
+/// # Errors
+/// Malformed settings, a data folder or port in use, a database that does not open.
+pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
+    banner::log_to_stderr();
+    let providers = settings.providers()?;
+    let folder = if settings.memory { None } else { Some(Folder::open(&settings.data_dir)?) };
+    let key = match (settings.fixed_key()?, &folder) {
+        (Some(key), _) => key.to_owned(),
+        (None, Some(folder)) => key::keep(&folder.file(key::FILE))?,
+        (None, None) => key::make(),
+    };
+    let listener = listen(settings.port).await?;
+    let store = database::start(folder.as_ref().map(|folder| folder.file(DATABASE_FILE)).as_deref()).await?;
+    let (queue, receiver) = Queue::in_process();
+    let engine = Engine::new(store, queue, providers);
+    let freed = engine.free_dead_turns().await.context("turns of an earlier run cannot be freed")?;
+    if freed > 0 {
+        tracing::info!(freed, "turns that an earlier run left unfinished can be retried at once");
+    }
+
+    let app = App { engine: engine.clone(), access: Access::to_key(&key) };
+    let router = turnwise_http::router(app, &Function::ALL).merge(page(&key));
+    Banner { address: listener.local_addr()?, settings: &settings, key: &key, engine: &engine }.print().await?;
+    serve(listener, router, engine, receiver).await
+}
+
+async fn listen(port: u16) -> anyhow::Result<TcpListener> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; choose another port with TURNWISE_PORT"))
+}
+
+/// The page, with the development key in it: it is served to this machine only.
+fn page(key: &str) -> Router {
+    let escaped = serde_json::json!(key).to_string().replace('<', "\\u003c");
+    let page = PAGE.replace("\"__TURNWISE_KEY__\"", &escaped);
+    let policy = "default-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-ancestors 'none'";
+    let headers = [(header::CONTENT_SECURITY_POLICY, policy), (header::CACHE_CONTROL, "no-store")];
+    Router::new().route("/", get(move || std::future::ready((headers, Html(page.clone())))))
+}
+
+async fn serve(listener: TcpListener, router: Router, engine: Engine, receiver: Receiver) -> anyhow::Result<()> {
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY not set");
+        }
+    });
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let mut stopping = stopped.clone();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+        // The sender lives until the end of this function.
+        let _ = stopping.wait_for(|stop| *stop).await;
+    });
+    let mut serving = std::pin::pin!(serving.into_future());
+
+    tokio::select! {
+        result = &mut serving => return result.context("the server stopped"),
+        () = work(&engine, &receiver) => {}
+        signal = banner::signal() => signal?,
+    }
+    stop.send_replace(true);
+    finish(&engine, serving).await
+}
+
+/// Lets running turns and open responses end; after the grace, or at a second
+/// signal, turns are handed over: they let go of their locks, and a retry with the
+/// same key goes on.
+async fn finish(engine: &Engine, serving: impl Future<Output = std::io::Result<()>>) -> anyhow::Result<()> {
+    let running = engine.tasks.running();
+    if running > 0 {
+        tracing::info!(running, "finishing what is running; a second Ctrl-C hands it over");
+    }
+    let mut ending = std::pin::pin!(async {
+        let (result, ()) = tokio::join!(serving, engine.tasks.idle());
+        result
+    });
+    tokio::select! {
+        result = &mut ending => return result.context("the server stopped"),
+        () = engine.clock.sleep(SHUTDOWN_GRACE) => {}
+        signal = banner::signal() => signal?,
+    }
+    tracing::info!(running = engine.tasks.running(), "handing running turns over");
+    engine.tasks.hand_over();
+    if engine.clock.timeout(HANDOVER_GRACE, ending).await.is_none() {
+        tracing::warn!("some work did not end in time; its lease will lapse");
+    }
+    Ok(())
+}
+
+/// Does what the queue says is due. A turn that is busy comes back later.
+async fn work(engine: &Engine, receiver: &Receiver) {
+    while let Some(message) = receiver.receive().await {
+        let (engine, again) = (engine.clone(), message.clone());
+        engine.tasks.clone().spawn(async move {
+            match engine.handle(&again, None).await {
+                Ok(Handled::Done) => return,
+                Ok(Handled::NotYet) => {}
+                Err(error) => tracing::warn!(%error, "due work failed; it will be tried again"),
+            }
+            engine.clock.sleep(RETRY_PAUSE).await;
+            if let Err(error) = engine.queue.send(&again, Duration::ZERO).await {
+                tracing::debug!(%error, "the queue is closed");
+            }
+        });
+    }
+}

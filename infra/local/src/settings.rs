@@ -1,0 +1,89 @@
+//! The command line and the environment.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Parser, Subcommand};
+use turnwise_providers::{Providers, Settings as ProviderSettings};
+
+/// A serverless LLM gateway with durable conversations, on one machine.
+#[derive(Debug, Parser)]
+#[command(name = "turnwise", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start the server (the default).
+    Serve,
+    /// Talk to a running server from the terminal.
+    Chat(ChatOptions),
+    /// Print the OpenAPI document.
+    Openapi,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Settings {
+    /// Port to listen on, on 127.0.0.1.
+    #[arg(long, env = "TURNWISE_PORT", default_value_t = 8787, global = true)]
+    pub(crate) port: u16,
+    /// Folder for the database and the key.
+    #[arg(long, env = "TURNWISE_DATA_DIR", default_value = ".turnwise", global = true)]
+    pub(crate) data_dir: PathBuf,
+    /// A fixed development key; otherwise one is made on the first start and kept
+    /// in the data folder.
+    #[arg(long, env = "TURNWISE_DEV_KEY", hide_env_values = true, global = true)]
+    pub(crate) dev_key: Option<String>,
+    /// Keep nothing on disk.
+    #[arg(long, global = true)]
+    pub(crate) memory: bool,
+    /// What a request without a model gets, `provider/model`.
+    #[arg(long, env = "TURNWISE_DEFAULT_MODEL", global = true)]
+    pub(crate) default_model: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChatOptions {
+    /// The model, `provider/model`.
+    #[arg(long)]
+    pub(crate) model: Option<String>,
+    /// The conversation to go on with; a new one unless given.
+    #[arg(long)]
+    pub(crate) thread: Option<String>,
+    /// The server; the local one unless given.
+    #[arg(long)]
+    pub(crate) url: Option<String>,
+}
+
+impl Settings {
+    /// The providers that the environment configures.
+    ///
+    /// # Errors
+    /// Every malformed setting, all at once.
+    pub(crate) fn providers(&self) -> anyhow::Result<Providers> {
+        let settings =
+            ProviderSettings { default_model: self.default_model.clone(), ..ProviderSettings::read(variable) };
+        Providers::new(&settings).context("the settings of the providers are not valid")
+    }
+
+    /// The fixed development key, if one is set.
+    ///
+    /// # Errors
+    /// When it could not stand in a header.
+    pub(crate) fn fixed_key(&self) -> anyhow::Result<Option<&str>> {
+        let key = self.dev_key.as_deref().map(str::trim).filter(|key| !key.is_empty());
+        if key.is_some_and(|key| !key.bytes().all(|byte| byte.is_ascii_graphic())) {
+            bail!("TURNWISE_DEV_KEY must consist of visible ASCII characters");
+        }
+        Ok(key)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the runner composes the program, so it reads the environment")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

@@ -1,0 +1,373 @@
+//! Every error's status, headers and body. The only place where an error becomes
+//! HTTP.
+//!
+//! The body is OpenAI's error object, which its clients read, and beside it what
+//! they ignore: category, severity, whether a retry may help.
+
+use std::time::Duration;
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use turnwise_core::category::{Category, Severity};
+use turnwise_core::fault::Faults;
+use turnwise_core::limits::MAX_BODY_BYTES;
+use turnwise_core::turn::{Failure, Outcome};
+use turnwise_engine::turn::Facts;
+use utoipa::ToSchema;
+
+use crate::context::RequestContext;
+
+/// Anything that is answered instead of what was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request is not valid.
+    #[error("{0}")]
+    Invalid(Faults),
+    /// The body is over the limit.
+    #[error("the body is larger than {MAX_BODY_BYTES} bytes")]
+    BodyTooLarge,
+    /// A field's text is over its limit.
+    #[error("{field} is longer than {limit} bytes")]
+    FieldTooLarge {
+        /// The field.
+        field: &'static str,
+        /// Its limit, in bytes.
+        limit: usize,
+    },
+    /// No key, or one that is not accepted.
+    #[error("no valid API key")]
+    Unauthenticated,
+    /// No such route.
+    #[error("no such route")]
+    NoRoute,
+    /// The route exists, with another method.
+    #[error("no such method on this route")]
+    NoMethod,
+    /// A use case ended without its result.
+    #[error(transparent)]
+    Engine(#[from] turnwise_engine::Error),
+    /// Something the service needs does not answer.
+    #[error("not ready: {0}")]
+    NotReady(String),
+}
+
+/// OpenAI's error object with our additions.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ErrorBody {
+    /// The error.
+    pub error: ErrorObject,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ErrorObject {
+    /// A sentence that says what failed, for which input.
+    pub message: String,
+    /// OpenAI's type of error.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The field at fault.
+    pub param: Option<String>,
+    /// Machine-readable code.
+    pub code: String,
+    /// One of twelve.
+    #[schema(value_type = String)]
+    pub category: Category,
+    /// For the operator.
+    #[schema(value_type = String)]
+    pub severity: Severity,
+    /// Whether the same request may succeed later.
+    pub retryable: bool,
+    /// Seconds to wait before that, where it is known.
+    pub retry_after_s: Option<f64>,
+    /// The request, to be found in the log.
+    pub request_id: String,
+    /// Every fault of an invalid request.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FaultBody>,
+    /// Whether a part of the answer had arrived.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partial: Option<bool>,
+    /// That part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partial_text: Option<String>,
+}
+
+/// One fault of one field.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct FaultBody {
+    /// The field, as a JSON path.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// An error on its way out.
+struct Answer {
+    status: StatusCode,
+    body: ErrorObject,
+    /// Milliseconds, for `retry-after` and `retry-after-ms`.
+    retry_after: Option<Duration>,
+    headers: Vec<(HeaderName, String)>,
+}
+
+impl Answer {
+    fn new(category: Category, message: impl Into<String>) -> Self {
+        let profile = category.profile();
+        Self {
+            status: status(profile.status),
+            body: ErrorObject {
+                message: message.into(),
+                kind: profile.kind.to_owned(),
+                param: None,
+                code: profile.code.to_owned(),
+                category,
+                severity: profile.severity,
+                retryable: profile.retryable,
+                retry_after_s: None,
+                request_id: String::new(),
+                faults: Vec::new(),
+                partial: None,
+                partial_text: None,
+            },
+            retry_after: None,
+            headers: Vec::new(),
+        }
+    }
+
+    fn status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    fn code(mut self, code: &str) -> Self {
+        code.clone_into(&mut self.body.code);
+        self
+    }
+
+    fn param(mut self, param: &str) -> Self {
+        self.body.param = Some(param.to_owned());
+        self
+    }
+
+    fn retry(mut self, retryable: bool, after: Option<Duration>) -> Self {
+        self.body.retryable = retryable;
+        self.body.retry_after_s = after.map(|after| after.as_secs_f64());
+        self.retry_after = after;
+        self
+    }
+
+    fn header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+impl Error {
+    /// The error's object, for a stream whose status is already sent.
+    #[must_use]
+    pub fn object(&self, request_id: &str) -> ErrorObject {
+        let mut body = self.answer().body;
+        if body.request_id.is_empty() {
+            request_id.clone_into(&mut body.request_id);
+        }
+        body
+    }
+
+    fn answer(&self) -> Answer {
+        use Category::{AuthenticationError, InternalError, NotFoundError, ValidationError};
+        match self {
+            Self::Invalid(faults) => invalid(faults),
+            Self::BodyTooLarge => {
+                Answer::new(ValidationError, format!("The body is larger than {MAX_BODY_BYTES} bytes."))
+                    .status(StatusCode::PAYLOAD_TOO_LARGE)
+                    .code("body_too_large")
+                    .param("body")
+            }
+            Self::FieldTooLarge { field, limit } => {
+                Answer::new(ValidationError, format!("{field} is longer than {limit} bytes."))
+                    .status(StatusCode::PAYLOAD_TOO_LARGE)
+                    .code("field_too_large")
+                    .param(field)
+            }
+            Self::Unauthenticated => Answer::new(
+                AuthenticationError,
+                "No valid API key. Send it as \"Authorization: Bearer KEY\" or \"x-api-key: KEY\".",
+            )
+            .header(header::WWW_AUTHENTICATE, "Bearer"),
+            Self::NoRoute => Answer::new(NotFoundError, "There is no such route.").code("route_not_found"),
+            Self::NoMethod => Answer::new(ValidationError, "This route has no such method.")
+                .status(StatusCode::METHOD_NOT_ALLOWED)
+                .code("method_not_allowed"),
+            Self::Engine(error) => engine(error),
+            Self::NotReady(what) => Answer::new(InternalError, format!("Not ready: {what}."))
+                .status(StatusCode::SERVICE_UNAVAILABLE)
+                .code("not_ready"),
+        }
+    }
+}
+
+fn invalid(faults: &Faults) -> Answer {
+    let mut answer = Answer::new(Category::ValidationError, faults.to_string());
+    answer.body.param = faults.first_field().map(str::to_owned);
+    answer.body.faults =
+        faults.0.iter().map(|fault| FaultBody { field: fault.field.clone(), message: fault.message.clone() }).collect();
+    answer
+}
+
+fn engine(error: &turnwise_engine::Error) -> Answer {
+    use turnwise_engine::Error as Engine;
+    match error {
+        Engine::Invalid(faults) => invalid(faults),
+        Engine::Model(unknown) => {
+            Answer::new(Category::NotFoundError, unknown.to_string()).code("model_not_found").param("model")
+        }
+        Engine::KeyReused => Answer::new(
+            Category::ValidationError,
+            "This idempotency key was used with a different request. Use a new key for a new request.",
+        )
+        .status(StatusCode::UNPROCESSABLE_ENTITY)
+        .code("idempotency_key_reused")
+        .param("Idempotency-Key"),
+        Engine::WrongNumber { asserted, actual } => Answer::new(
+            Category::ValidationError,
+            format!("If-Match asks for turn number {asserted}, but this turn is number {actual}."),
+        )
+        .status(StatusCode::PRECONDITION_FAILED)
+        .code("turn_number_mismatch")
+        .param("If-Match"),
+        Engine::ConversationBusy { retry_after } => Answer::new(
+            Category::ValidationError,
+            "Another turn of this conversation is running. Try again when it has ended.",
+        )
+        .status(StatusCode::CONFLICT)
+        .code("conversation_busy")
+        .retry(true, Some(*retry_after)),
+        Engine::StillRunning { key, retry_after } => Answer::new(
+            Category::ValidationError,
+            "This turn is still running. Retry with the same key, or read it at the address in Location.",
+        )
+        .status(StatusCode::CONFLICT)
+        .code("turn_in_progress")
+        .retry(true, Some(*retry_after))
+        .header(header::LOCATION, turn_location(key)),
+        Engine::Gone => Answer::new(Category::NotFoundError, "The turn's answer is no longer kept.")
+            .status(StatusCode::GONE)
+            .code("turn_gone"),
+        Engine::NotFound { what, name } => {
+            Answer::new(Category::NotFoundError, format!("There is no {what} {name:?}."))
+                .code(&format!("{what}_not_found"))
+        }
+        Engine::Failed { failure, facts, replayed } => failed(failure, facts.as_deref(), *replayed),
+        Engine::Store(error) => store(error),
+        Engine::Task(_) => Answer::new(Category::InternalError, Category::InternalError.profile().user_text),
+    }
+}
+
+/// A failed turn, shown with what was stored when it failed.
+fn failed(failure: &Failure, facts: Option<&Facts>, replayed: bool) -> Answer {
+    let retryable = failure.outcome == Outcome::Retryable;
+    let retry_after = failure.retry_after_ms.map(Duration::from_millis);
+    let mut answer = Answer::new(failure.category, failure.message.clone()).code(&failure.code);
+    answer.status = match failure.category {
+        // The provider's refusal of our key is our operator's trouble, not the client's.
+        Category::AuthenticationError | Category::AuthorizationError | Category::CostLimitError => {
+            StatusCode::BAD_GATEWAY
+        }
+        Category::InternalError if retryable => StatusCode::SERVICE_UNAVAILABLE,
+        Category::ValidationError if failure.outcome == Outcome::Cancelled => StatusCode::CONFLICT,
+        Category::ApiError
+        | Category::NetworkError
+        | Category::ValidationError
+        | Category::TimeoutError
+        | Category::RateLimitError
+        | Category::NotFoundError
+        | Category::InternalError
+        | Category::RagError
+        | Category::EmbeddingError => answer.status,
+    };
+    answer = answer.retry(retryable, retry_after.filter(|_| retryable));
+    answer.body.param.clone_from(&failure.param);
+    answer.body.request_id.clone_from(&failure.request_id);
+    answer.body.partial = Some(!failure.partial.is_empty());
+    answer.body.partial_text = Some(failure.partial.clone()).filter(|text| !text.is_empty());
+    if !retryable {
+        // The SDKs retry every status from 500 on; this one would never change.
+        answer = answer.header(HeaderName::from_static("x-should-retry"), "false");
+    }
+    if replayed {
+        answer = answer.header(HeaderName::from_static("idempotent-replayed"), "true");
+    }
+    for (name, value) in facts.into_iter().flat_map(crate::render::turn_headers) {
+        answer = answer.header(name, value);
+    }
+    answer
+}
+
+fn store(error: &turnwise_engine::StoreError) -> Answer {
+    use turnwise_engine::StoreError as Store;
+    let user_text = Category::InternalError.profile().user_text;
+    match error {
+        Store::Conflict { .. } | Store::NoAnswer { .. } | Store::Overloaded { .. } => {
+            Answer::new(Category::InternalError, "The table does not answer. Retry with the same key.")
+                .status(StatusCode::SERVICE_UNAVAILABLE)
+                .code("table_unavailable")
+                .retry(true, Some(Duration::from_secs(1)))
+        }
+        Store::Refused { .. } | Store::Corrupt { .. } => {
+            Answer::new(Category::InternalError, user_text).retry(false, None)
+        }
+    }
+}
+
+/// Where a turn is read: its key percent-encoded, so that any id fits a path.
+#[must_use]
+pub fn turn_location(key: &str) -> String {
+    format!("/v1/turns/{}", crate::render::percent_encoded(key))
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let answer = self.answer();
+        if answer.status.is_server_error() {
+            tracing::error!(error = %self, "request failed");
+        }
+        let mut response = answer.status.into_response();
+        let headers = response.headers_mut();
+        if let Some(after) = answer.retry_after {
+            let seconds = after.as_millis().div_ceil(1000);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)));
+            let millis = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+            headers.insert("retry-after-ms", HeaderValue::from(millis));
+        }
+        for (name, value) in &answer.headers {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
+        }
+        response.extensions_mut().insert(Pending(answer.body));
+        response
+    }
+}
+
+/// An error body that waits for its request's id.
+#[derive(Debug, Clone)]
+struct Pending(ErrorObject);
+
+/// Writes the body of an error, with the id of its request.
+pub(crate) async fn name_request(response: &mut Response, context: &RequestContext) {
+    let Some(Pending(mut error)) = response.extensions_mut().remove::<Pending>() else { return };
+    if error.request_id.is_empty() {
+        context.id().clone_into(&mut error.request_id);
+    }
+    context.note(|line| line.outcome = Some(error.code.clone()));
+    let body = serde_json::to_vec(&ErrorBody { error }).unwrap_or_default();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    *response.body_mut() = body.into();
+}
+
+fn status(code: u16) -> StatusCode {
+    StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}

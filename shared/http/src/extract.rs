@@ -1,0 +1,38 @@
+//! Path and query read so that what is wrong with them is told as JSON.
+
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+use turnwise_core::fault::Fault;
+
+use crate::error::Error;
+
+/// The query's parameters.
+#[derive(Debug)]
+pub(crate) struct Params<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let query = Query::from_request_parts(parts, state).await;
+        query.map(|Query(params)| Self(params)).map_err(|rejection| fault("query", &rejection.body_text()))
+    }
+}
+
+/// The path's one variable segment, decoded.
+#[derive(Debug)]
+pub(crate) struct Segment(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let path = Path::from_request_parts(parts, state).await;
+        path.map(|Path(segment)| Self(segment)).map_err(|rejection| fault("path", &rejection.body_text()))
+    }
+}
+
+fn fault(field: &str, message: &str) -> Error {
+    Error::Invalid(Fault::new(field, format!("{message}.")).into())
+}

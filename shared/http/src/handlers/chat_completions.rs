@@ -1,0 +1,216 @@
+//! `POST /v1/chat/completions`: OpenAI's route. Stateless, and idempotent with a key.
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde_json::{Value, json};
+use turnwise_core::digest::Digest;
+use turnwise_core::id::TurnKey;
+use turnwise_core::json;
+use turnwise_core::turn::OnBusy;
+use turnwise_engine::turn::{Input, TurnRequest};
+
+use super::{accepted, caller};
+use crate::access::Principal;
+use crate::app::App;
+use crate::body::{JsonBody, kind_of};
+use crate::context::RequestContext;
+use crate::error::{Error, ErrorBody};
+use crate::params::TurnHeaders;
+use crate::render;
+use crate::sse;
+
+/// See the same constant of `/v1/chat`.
+const INPUT_VERSION: u32 = 1;
+
+/// Fields that say how to answer, not what.
+const TRANSPORT_FIELDS: [&str; 3] = ["model", "stream", "stream_options"];
+
+const ROLES: [&str; 6] = ["system", "developer", "user", "assistant", "tool", "function"];
+
+/// Completes a chat, in OpenAI's shape.
+///
+/// Every field of OpenAI's request is accepted and forwarded.
+#[utoipa::path(
+    post, path = "/v1/chat/completions", tag = "chat", request_body = Object,
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes the request a durable turn: a retry gets the same bytes."),
+        ("Prefer" = Option<String>, Header, description = "`wait=n`: seconds to wait for the same request when it is running."),
+        ("Turnwise-Delivery" = Option<String>, Header, description = "`at-least-once` or `at-most-once`."),
+    ),
+    responses(
+        (status = 200, description = "OpenAI's chat.completion object, or its stream", body = Object),
+        (status = 202, description = "The turn is running"),
+        (status = 400, description = "Invalid request", body = ErrorBody),
+        (status = 401, description = "No valid key", body = ErrorBody),
+        (status = 404, description = "Unknown model", body = ErrorBody),
+        (status = 409, description = "The same request is running", body = ErrorBody),
+        (status = 413, description = "Too large", body = ErrorBody),
+        (status = 422, description = "The key was used with another request", body = ErrorBody),
+        (status = 502, description = "The provider failed", body = ErrorBody),
+        (status = 503, description = "The table does not answer, or this server is going down", body = ErrorBody),
+        (status = 504, description = "The turn took too long", body = ErrorBody),
+    ),
+)]
+pub(crate) async fn create_chat_completion(
+    State(app): State<App>,
+    Extension(principal): Extension<Principal>,
+    Extension(context): Extension<RequestContext>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Error> {
+    let mut body = JsonBody::read(body).await?;
+    let turn_headers = TurnHeaders::read(&headers, &mut body.faults);
+    let stream = body.flag("stream").unwrap_or(false);
+    let include_usage = include_usage(&mut body);
+    check(&mut body);
+    let key = turn_headers.key.as_deref().and_then(|key| body.faults.keep(TurnKey::hidden("Idempotency-Key", key)));
+    body.faults.clone().into_result().map_err(Error::Invalid)?;
+
+    let shape = sse::ChatCompletion { include_usage };
+    match key {
+        Some(key) => durable(&app, &principal, context, turn_headers, key, body, stream, shape).await,
+        None => once(&app, &principal, context, body, stream, shape).await,
+    }
+}
+
+async fn once(
+    app: &App,
+    principal: &Principal,
+    context: RequestContext,
+    mut body: JsonBody,
+    stream: bool,
+    shape: sse::ChatCompletion,
+) -> Result<Response, Error> {
+    let caller = caller(principal, &context);
+    let input = input(principal, &mut body);
+    if stream {
+        let (facts, frames) = app.engine.stream_once(caller, input)?;
+        context.note(|line| (line.model, line.why) = (facts.model.clone(), facts.why.clone()));
+        return Ok(sse::reply(&facts, false, frames, shape, context));
+    }
+    let (facts, answer) = app.engine.answer_once(caller, input).await?;
+    context.note(|line| line.answered(&facts, &answer, false));
+    Ok(render::reply(&facts, &answer, false, answer.output.get().as_bytes().to_vec()))
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of one request, each read once")]
+async fn durable(
+    app: &App,
+    principal: &Principal,
+    context: RequestContext,
+    headers: TurnHeaders,
+    key: TurnKey,
+    mut body: JsonBody,
+    stream: bool,
+    shape: sse::ChatCompletion,
+) -> Result<Response, Error> {
+    context.note(|line| line.turn = Some(key.to_string()));
+    let request = TurnRequest {
+        caller: caller(principal, &context),
+        key,
+        input_hash: input_hash(&body),
+        number: headers.number,
+        delivery: headers.delivery.unwrap_or_default(),
+        // Its conversation has no other turn to wait for.
+        on_busy: OnBusy::default(),
+        wait: headers.prefer.patience(),
+        project: None,
+        input: input(principal, &mut body),
+        stream,
+    };
+    if stream {
+        let (facts, replayed, frames) = app.engine.stream(request).await?;
+        context.note(|line| (line.model, line.why) = (facts.model.clone(), facts.why.clone()));
+        return Ok(sse::reply(&facts, replayed, frames, shape, context));
+    }
+    match app.engine.answer(request).await {
+        Ok((started, answer)) => {
+            context.note(|line| line.answered(&started.facts, &answer, started.replayed));
+            let bytes = answer.output.get().as_bytes().to_vec();
+            Ok(render::reply(&started.facts, &answer, started.replayed, bytes))
+        }
+        Err(error) => accepted(headers.prefer, error),
+    }
+}
+
+fn input(principal: &Principal, body: &mut JsonBody) -> Input {
+    let model = body.text("model");
+    let mut fields = std::mem::take(&mut body.raw);
+    fields.retain(|name, _| !TRANSPORT_FIELDS.contains(&name.as_str()));
+    Input { model, fields, remembers: false, api_key: principal.api_key.clone(), user: principal.user.clone() }
+}
+
+fn input_hash(body: &JsonBody) -> Digest {
+    let mut fields = body.fields.clone();
+    fields.retain(|name, _| name == "model" || !TRANSPORT_FIELDS.contains(&name.as_str()));
+    let input = json!({"version": INPUT_VERSION, "route": "/v1/chat/completions", "fields": fields});
+    Digest::of(json::canonical(&input))
+}
+
+fn include_usage(body: &mut JsonBody) -> bool {
+    let options = body.typed("stream_options", "an object", |value| value.as_object().cloned());
+    match options.as_ref().and_then(|options| options.get("include_usage")) {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(wanted)) => *wanted,
+        Some(other) => {
+            body.faults.add("stream_options.include_usage", format!("Expected true or false, got {}.", kind_of(other)));
+            false
+        }
+    }
+}
+
+/// What every upstream would refuse: told here at once and with the field's name.
+/// The rest is the upstream's to judge.
+fn check(body: &mut JsonBody) {
+    match body.text("model") {
+        Some(model) if model.trim().is_empty() => body.faults.add("model", "The model must not be empty."),
+        None if !body.fields.contains_key("model") => body.faults.add("model", "A model is required."),
+        Some(_) | None => {}
+    }
+    for field in ["temperature", "top_p", "presence_penalty", "frequency_penalty"] {
+        let _ = body.typed(field, "a number", Value::as_f64);
+    }
+    for field in ["max_tokens", "max_completion_tokens", "n", "top_logprobs"] {
+        let _ = body.count(field);
+    }
+    let _ = body.typed("tools", "an array", |value| value.is_array().then_some(()));
+    match body.fields.get("messages").cloned() {
+        Some(Value::Array(messages)) if !messages.is_empty() => {
+            for (index, message) in messages.iter().enumerate() {
+                check_message(body, index, message);
+            }
+        }
+        Some(Value::Array(_)) => body.faults.add("messages", "At least one message is required."),
+        Some(other) => body.faults.add("messages", format!("Expected an array, got {}.", kind_of(&other))),
+        None => body.faults.add("messages", "Messages are required."),
+    }
+}
+
+fn check_message(body: &mut JsonBody, index: usize, message: &Value) {
+    let faults = &mut body.faults;
+    let Some(message) = message.as_object() else {
+        faults.add(format!("messages[{index}]"), format!("Expected an object, got {}.", kind_of(message)));
+        return;
+    };
+    match message.get("role") {
+        Some(Value::String(role)) if ROLES.contains(&role.as_str()) => {}
+        Some(Value::String(role)) => {
+            faults
+                .add(format!("messages[{index}].role"), format!("Expected one of {}, got {role:?}.", ROLES.join(", ")));
+        }
+        Some(other) => {
+            faults.add(format!("messages[{index}].role"), format!("Expected a string, got {}.", kind_of(other)));
+        }
+        None => faults.add(format!("messages[{index}].role"), "A role is required."),
+    }
+    match message.get("content") {
+        None | Some(Value::Null | Value::String(_) | Value::Array(_)) => {}
+        Some(other) => faults.add(
+            format!("messages[{index}].content"),
+            format!("Expected a string or an array, got {}.", kind_of(other)),
+        ),
+    }
+}

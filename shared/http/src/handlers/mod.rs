@@ -1,0 +1,46 @@
+//! One file an operation.
+
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::json;
+use turnwise_engine::turn::Caller;
+
+use crate::access::Principal;
+use crate::context::RequestContext;
+use crate::error::{Error, turn_location};
+use crate::params::Prefer;
+use crate::render;
+
+pub(crate) mod chat;
+pub(crate) mod chat_completions;
+pub(crate) mod health;
+pub(crate) mod models;
+pub(crate) mod openapi;
+pub(crate) mod threads;
+pub(crate) mod turns;
+
+/// Who asks, for the engine.
+fn caller(principal: &Principal, context: &RequestContext) -> Caller {
+    Caller {
+        tenant: principal.tenant.clone(),
+        user: principal.user.clone(),
+        api_key: principal.api_key.clone(),
+        request_id: context.id().to_owned(),
+        deadline: context.deadline(),
+    }
+}
+
+/// What a client that asked for `respond-async` gets for a turn that is running:
+/// 202 and where to look. Anybody else, and any other error, gets the error.
+fn accepted(prefer: Prefer, error: turnwise_engine::Error) -> Result<Response, Error> {
+    let turnwise_engine::Error::StillRunning { key, .. } = &error else { return Err(error.into()) };
+    if !prefer.respond_async {
+        return Err(error.into());
+    }
+    let location = turn_location(key);
+    let body = json!({"object": "turn", "status": "PROCESSING", "location": location});
+    let mut response = (StatusCode::ACCEPTED, axum::Json(body)).into_response();
+    let preference = (HeaderName::from_static("preference-applied"), "respond-async".to_owned());
+    render::put_headers(&mut response, vec![(header::LOCATION, location), preference]);
+    Ok(response)
+}

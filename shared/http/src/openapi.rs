@@ -1,0 +1,50 @@
+//! The OpenAPI document, from the handlers' own descriptions.
+
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use crate::handlers;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Turnwise",
+        description = "A serverless LLM gateway with durable conversations: a turn happens once.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    paths(
+        handlers::chat::chat,
+        handlers::chat_completions::create_chat_completion,
+        handlers::threads::list_threads,
+        handlers::threads::list_turns,
+        handlers::turns::get_turn,
+        handlers::models::list_models,
+        handlers::models::get_model,
+        handlers::health::healthz,
+        handlers::health::readyz,
+        handlers::openapi::document,
+    ),
+    security(("bearer" = []), ("x-api-key" = [])),
+    modifiers(&Keys),
+)]
+struct Document;
+
+struct Keys;
+
+impl Modify for Keys {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        let header = ApiKey::Header(ApiKeyValue::new("x-api-key"));
+        components.add_security_scheme("x-api-key", SecurityScheme::ApiKey(header));
+    }
+}
+
+/// The document as pretty JSON, with a line feed at its end.
+#[must_use]
+pub fn document() -> String {
+    let mut text = Document::openapi().to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}
