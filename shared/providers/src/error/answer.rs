@@ -38,6 +38,7 @@ pub(crate) fn refused(target: &Target, status: u16, headers: &HeaderMap, body: &
 
 /// Whether a body with status 200, or an event of a stream, is an error.
 pub(crate) fn is_error(body: &Value) -> bool {
+    let body = body.get(0).unwrap_or(body);
     body.get("error").is_some_and(|error| !error.is_null()) || body.get("object").is_some_and(|kind| kind == "error")
 }
 
