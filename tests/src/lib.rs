@@ -1,1 +1,13 @@
-//! placeholder
+//! What the tests share.
+//!
+//! - [`scripted`]: an LLM provider that does as it is told, in place of paid ones
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "test support: it runs no Lambda, and a broken premise should stop the test where it breaks"
+)]
+
+pub mod scripted;

@@ -12,6 +12,7 @@ use turnwise_core::usage::{Source, Usage, estimate_tokens};
 
 use crate::call::{Call, EventStream, Target};
 use crate::error::{Dispatched, Error};
+use crate::settings::Secret;
 
 /// Longest pause before each word, in milliseconds; a field of the request asks
 /// for it. Ten seconds are enough to see any time-out and any progress.
@@ -149,7 +150,7 @@ fn delay(generation: &Generation) -> Result<Duration, Error> {
             let message = format!("{target} takes an echo_delay_ms from 0 to {MAX_DELAY_MS}.");
             let error =
                 Error::new(&target, Category::ValidationError, "invalid_request", message.as_str(), Dispatched::No);
-            Err(Error { param: Some("echo_delay_ms".into()), detail: Some(message.into()), ..error })
+            Err(Error { param: Some("echo_delay_ms".into()), detail: Some(Secret::new(message)), ..error })
         }
     }
 }

@@ -242,6 +242,22 @@ pub(crate) mod tests {
         assert!(!format!("{providers:?}").contains("secret"));
     }
 
+    #[test]
+    fn calls_can_move_between_threads() {
+        fn check<T: Send>(_: &T) {}
+        let providers = providers(&[], None).unwrap();
+        check(&providers.models());
+        let provider = providers.resolve(None).unwrap().provider;
+        check(&provider.models());
+        let call = crate::Call {
+            generation: turnwise_core::generation::Generation { model: "echo".to_owned(), fields: BTreeMap::new() },
+            id: String::new(),
+            created_s: 0,
+        };
+        check(&provider.complete(&call));
+        check(&provider.stream(&call));
+    }
+
     #[tokio::test]
     async fn only_models_of_configured_providers_are_listed() {
         let names = async |rows| {

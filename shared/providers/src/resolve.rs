@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use turnwise_core::catalogue::{Catalogue, nearest};
+use turnwise_core::catalogue::{Catalogue, Model, nearest};
 use turnwise_core::money::Price;
 
 use crate::call::{MAX_NAME_CHARS, cut};
@@ -94,7 +94,7 @@ impl Providers {
     /// | name | goes to |
     /// |---|---|
     /// | `provider/model`, the provider configured | there; the model's name is not checked |
-    /// | a bare name in the catalogue | its first configured provider |
+    /// | any other name in the catalogue, slashes included | its first configured provider |
     /// | `echo` | `local/echo` |
     /// | any other name | an OpenAI-compatible server at the operator's own address, if there is one |
     ///
@@ -129,7 +129,9 @@ impl Providers {
         if model.is_empty() || (is_echo && model != Echo::MODEL) {
             return Err(self.unknown(name, Reason::NoSuchModel));
         }
-        if let Some(resolved) = self.pick(provider, model, "the name says so") {
+        let named = self.pick(provider, model, "the name says so");
+        // Models' own names contain slashes too.
+        if let Some(resolved) = named.or_else(|| self.listed(name)) {
             return Ok(resolved);
         }
         match not_configured(provider) {
@@ -139,13 +141,17 @@ impl Providers {
     }
 
     fn bare(&self, name: &str) -> Result<Resolved, Unknown> {
-        let chat = || Catalogue::shipped().models.iter().filter(|model| model.id == name && model.mode == "chat");
-        let listed = "the catalogue lists it under this provider";
-        if let Some(resolved) = chat().find_map(|model| self.pick(&model.provider, &model.id, listed)) {
+        if let Some(resolved) = self.listed(name) {
             return Ok(resolved);
         }
-        let reason = chat().find_map(|model| not_configured(&model.provider));
+        let reason = chat_models(name).find_map(|model| not_configured(&model.provider));
         self.anywhere(name, reason.unwrap_or(Reason::NoSuchModel))
+    }
+
+    /// The first configured provider that the catalogue lists `model` under.
+    fn listed(&self, model: &str) -> Option<Resolved> {
+        let why = "the catalogue lists it under this provider";
+        chat_models(model).find_map(|model| self.pick(&model.provider, &model.id, why))
     }
 
     /// The place for any name that nothing else knows, if there is one.
@@ -181,6 +187,10 @@ impl Providers {
         let nearest = nearest(name, selectable.iter().map(|model| model.name.as_str()));
         Unknown { name: name.to_owned(), reason, nearest }
     }
+}
+
+fn chat_models(id: &str) -> impl Iterator<Item = &'static Model> {
+    Catalogue::shipped().models.iter().filter(move |model| model.id == id && model.mode == "chat")
 }
 
 /// That `provider` is not configured, if it is one we could call.
@@ -225,6 +235,9 @@ mod tests {
     fn a_bare_name_goes_to_the_provider_that_lists_it() {
         check(&[OPENAI], Some("gpt-4o-mini"), "openai/gpt-4o-mini");
         check(&[], Some("echo"), "local/echo");
+        // A model of groq's whose own name has a slash, and what looks like a provider before it.
+        check(&[GROQ], Some("openai/gpt-oss-20b"), "groq/openai/gpt-oss-20b");
+        check(&[GROQ, OPENAI], Some("openai/gpt-oss-20b"), "openai/gpt-oss-20b");
     }
 
     #[test]

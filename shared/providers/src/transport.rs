@@ -70,8 +70,9 @@ impl Transport {
 /// not travel to another host) and sends small writes at once.
 ///
 /// A request that meets a pooled connection which the upstream had closed goes out
-/// again on another one, as long as none of it was sent: hyper's client does that
-/// by itself, and only then. Once a byte may have left, the error is ours to report.
+/// again on another one if none of it was sent, and one that an HTTP/2 upstream
+/// says it did not process is repeated: the client library does both by itself, and
+/// nothing more. Once the upstream may have seen a request, its error is reported.
 fn build() -> Result<Client, BuildError> {
     let client = ClientBuilder::new()
         .tls_backend_preconfigured(tls()?)

@@ -12,6 +12,7 @@ use turnwise_core::category::Category;
 
 use super::{Dispatched, Error};
 use crate::call::{Target, cut};
+use crate::settings::Secret;
 
 /// Longest pause taken from an upstream. A longer one is better spent on another
 /// provider, so it counts as not given.
@@ -37,6 +38,7 @@ pub(crate) fn refused(target: &Target, status: u16, headers: &HeaderMap, body: &
 
 /// Whether a body with status 200, or an event of a stream, is an error.
 pub(crate) fn is_error(body: &Value) -> bool {
+    let body = body.get(0).unwrap_or(body);
     body.get("error").is_some_and(|error| !error.is_null()) || body.get("object").is_some_and(|kind| kind == "error")
 }
 
@@ -90,7 +92,7 @@ impl Signal {
         let message = format!("{target} answered with {how}: {}{blamed}.", meaning(category));
 
         let mut error = Error::new(target, category, code, message, Dispatched::Maybe);
-        error.detail = self.message.filter(|_| invalid).map(|words| cut(&words, MAX_DETAIL_CHARS).into());
+        error.detail = self.message.filter(|_| invalid).map(|words| Secret::new(cut(&words, MAX_DETAIL_CHARS)));
         error.param = param.map(String::into_boxed_str);
         error
     }
@@ -187,7 +189,7 @@ fn meaning(category: Category) -> &'static str {
         Category::AuthorizationError => "it blocked the content",
         Category::RateLimitError => "too many requests",
         Category::CostLimitError => "our quota there is used up",
-        Category::NotFoundError => "it has no such model",
+        Category::NotFoundError => "it knows no such model, or its base URL is wrong",
         Category::ApiError
         | Category::NetworkError
         | Category::InternalError
@@ -313,7 +315,7 @@ mod tests {
                                     "param": "messages", "code": "context_length_exceeded"}});
         let error = refusal(400, &body);
         assert_eq!((&*error.code, error.param.as_deref()), ("context_length_exceeded", Some("messages")));
-        assert_eq!(error.detail.as_deref(), Some("Too long: «my secret diary»"));
+        assert_eq!(error.detail.as_ref().map(Secret::expose), Some("Too long: «my secret diary»"));
         assert_eq!(
             error.to_string(),
             "openai/gpt-x answered with HTTP 400: it refused the request as invalid (messages)."
@@ -331,7 +333,11 @@ mod tests {
         ];
         for (body, detail) in rows {
             let error = refusal(422, &body);
-            assert_eq!((error.detail.as_deref(), &*error.code), (Some(detail), "invalid_request"), "{body}");
+            assert_eq!(
+                (error.detail.as_ref().map(Secret::expose), &*error.code),
+                (Some(detail), "invalid_request"),
+                "{body}"
+            );
         }
         assert_eq!(refused(&target(), 400, &HeaderMap::new(), b"<html>").detail, None);
     }
@@ -340,6 +346,12 @@ mod tests {
     fn a_rejected_key_is_not_repeated() {
         let error = refusal(401, &json!({"error": {"message": "Incorrect API key provided: sk-123"}}));
         assert!(!format!("{error:?}").contains("sk-123"));
+    }
+
+    #[test]
+    fn an_upstreams_words_stay_out_of_logs() {
+        let error = refusal(400, &json!({"error": {"message": "Bad word: diary"}}));
+        assert!(!format!("{error:?} {error}").contains("diary"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What can go wrong upstream, and whether the call may have run.
 //!
-//! [`answer`] judges what an upstream says; this file holds the type, and the
+//! `answer` judges what an upstream says; this file holds the type, and the
 //! trouble on the way to and from it.
 
 mod answer;
@@ -12,6 +12,7 @@ use turnwise_core::category::Category;
 
 pub(crate) use self::answer::{in_body, is_error, refused};
 use crate::call::Target;
+use crate::settings::Secret;
 
 /// Whether the provider may have run the call. Decides whether a turn that must
 /// run at most once may be tried again.
@@ -40,7 +41,7 @@ pub struct Error {
     pub message: Box<str>,
     /// The upstream's own words about a request it refused as invalid: for the
     /// client who wrote that request and never for the log, since they may quote it.
-    pub detail: Option<Box<str>>,
+    pub detail: Option<Secret>,
     /// The field at fault, where the upstream named one.
     pub param: Option<Box<str>>,
     /// What the provider asked us to wait: more than 0, at most 60 s.
@@ -174,9 +175,24 @@ mod tests {
         assert!(!format!("{:?}", error.source).contains("127.0.0.1"));
     }
 
+    #[tokio::test]
+    async fn a_failed_tls_handshake_was_never_dispatched() {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}/v1", socket.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut peer, _) = socket.accept().unwrap();
+            std::io::Write::write_all(&mut peer, b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+            std::io::Read::read(&mut peer, &mut [0; 1024]).unwrap();
+        });
+        let transport = crate::transport::Transport::default();
+        let error = transport.client(&target()).unwrap().get(url).send().await.unwrap_err();
+        let error = unanswered(&target(), error);
+        assert_eq!((error.category, error.dispatched), (Category::NetworkError, Dispatched::No));
+    }
+
     #[test]
     fn an_error_stays_small() {
         // Larger ones make every Result that carries them slow to pass around.
-        assert!(size_of::<Error>() <= 128, "{}", size_of::<Error>());
+        assert!(size_of::<Error>() < 128, "{}", size_of::<Error>());
     }
 }

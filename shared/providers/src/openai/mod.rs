@@ -1,7 +1,7 @@
 //! OpenAI's chat completions over HTTP, which most upstreams speak.
 //!
-//! A request's fields go out as the client wrote them; [`request`] only sets what
-//! is ours to set. [`response`] checks whole answers, [`stream`] reads streamed ones.
+//! A request's fields go out as the client wrote them; `request` only sets what
+//! is ours to set. `response` checks whole answers, `stream` reads streamed ones.
 
 mod request;
 mod response;

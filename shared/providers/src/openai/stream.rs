@@ -94,14 +94,7 @@ impl Reader {
         if self.bytes > MAX_STREAM_BYTES {
             return Err(error::too_long(&self.target, MAX_STREAM_BYTES));
         }
-        if matches!(self.format, Format::Unknown) {
-            // The content type is no help: servers get it wrong in both directions.
-            match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
-                None => return Ok(Progress::More),
-                Some(b'{' | b'[') => self.format = Format::Plain(Vec::new()),
-                Some(_) => self.format = Format::Events(Parser::default()),
-            }
-        }
+        let bytes = self.recognize(bytes);
         match &mut self.format {
             Format::Unknown => Ok(Progress::More),
             Format::Plain(body) if body.len() + bytes.len() > MAX_ANSWER_BYTES => {
@@ -124,6 +117,22 @@ impl Reader {
                 })
             }
         }
+    }
+
+    /// Decides what the upstream sends by its first byte that is not white space, and
+    /// returns `bytes` from there. The content type is no help: servers get it wrong
+    /// in both directions.
+    fn recognize<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        if !matches!(self.format, Format::Unknown) {
+            return bytes;
+        }
+        let bytes = bytes.trim_ascii_start();
+        match bytes.first() {
+            None => {}
+            Some(b'{' | b'[') => self.format = Format::Plain(Vec::new()),
+            Some(_) => self.format = Format::Events(Parser::default()),
+        }
+        bytes
     }
 
     /// The body ended, and in order as far as HTTP can tell.
@@ -182,6 +191,7 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use turnwise_core::category::Category;
 
     use super::*;
@@ -200,6 +210,18 @@ mod tests {
         "\n\n",
         "data: [DONE]\n\n",
     );
+
+    /// What random streams are made of.
+    const PARTS: [&str; 8] = [
+        " \r\n",
+        ": comment\n\n",
+        "data: {\"choices\":[{\"delta\":{\"content\":\"ü\"}}]}\n\n",
+        "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\r\n\r\n",
+        "data: {\"error\":{\"code\":500}}\r\r",
+        "data: [DONE]\n\n",
+        "{\"choices\":[{\"message\":{},\"finish_reason\":\"stop\"}]}",
+        "[{\"error\":{\"code\":429}}]",
+    ];
 
     /// What a reader makes of `pieces`: its chunks, and how it ended.
     fn read(pieces: &[&[u8]]) -> (Vec<String>, Result<(), Error>) {
@@ -292,6 +314,7 @@ mod tests {
             assert!(result.is_ok() && chunks[0].contains("delta"));
         }
         check(r#"{"error":{"code":"insufficient_quota"}}"#, 0, Some("insufficient_quota"));
+        check(r#"[{"error":{"code":429}}]"#, 0, Some("rate_limit_exceeded"));
         check(&format!(r#"{{"x":"{}"}}"#, "x".repeat(MAX_ANSWER_BYTES)), 0, Some("answer_too_long"));
     }
 
@@ -301,5 +324,28 @@ mod tests {
         reader.bytes = MAX_STREAM_BYTES - 1;
         assert_eq!(reader.push(b":", &mut Vec::new()).unwrap(), Progress::More);
         assert_eq!(&*reader.push(b":", &mut Vec::new()).unwrap_err().code, "answer_too_long");
+    }
+
+    proptest! {
+        #[test]
+        fn random_streams_cut_at_random_end_alike(
+            parts in prop::collection::vec(prop::sample::select(PARTS.to_vec()), 0..8),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+            noise in prop::option::of(any::<(prop::sample::Index, u8)>()),
+        ) {
+            let mut bytes = parts.concat().into_bytes();
+            if let Some((at, byte)) = noise.filter(|_| !bytes.is_empty()) {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let pieces: Vec<&[u8]> = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
+            let code = |result: Result<(), Error>| result.err().map(|error| error.code);
+            let (chunks, result) = read(&[&bytes]);
+            let (cut_chunks, cut_result) = read(&pieces);
+            prop_assert_eq!((cut_chunks, code(cut_result)), (chunks, code(result)));
+        }
     }
 }

@@ -1,0 +1,11 @@
+//! The one integration test binary.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests run no Lambda, and their helpers may panic as tests do"
+)]
+
+mod providers;

@@ -1,0 +1,149 @@
+//! A script's reply as HTTP.
+
+use std::io;
+
+use axum::body::{Body, Bytes};
+use axum::response::Response;
+use futures_util::Stream;
+use http::header::CONTENT_TYPE;
+use serde_json::{Value, json};
+
+use super::script::{Answer, Interruption, Reply, Script};
+use super::{InFlight, Received};
+
+/// A piece of an endless line, in bytes: large, so that its reader's limit is met soon.
+const ENDLESS_PIECE_BYTES: usize = 64 * 1024;
+
+/// What is done, in turn, to send a body.
+enum Step {
+    Send(Vec<u8>),
+    Wait(std::time::Duration),
+    Pass(super::Gate),
+    Break,
+    SendForever,
+}
+
+pub(super) fn respond(script: Script, request: &Received, call: InFlight) -> Response {
+    let model = request.model().to_owned();
+    let (status, content_type, steps) = match script.reply {
+        Reply::Answer(answer) if request.body["stream"] == true && !answer.ignores_stream => {
+            let asked = request.body.pointer("/stream_options/include_usage") == Some(&json!(true));
+            (200, "text/event-stream", streamed(answer, &model, asked))
+        }
+        Reply::Answer(answer) => (200, "application/json", whole(answer, &model)),
+        Reply::Status(status, body) => (status, "application/json", vec![Step::Send(body)]),
+        Reply::Pieces(pieces) => (200, "text/event-stream", pieces.into_iter().map(Step::Send).collect()),
+        Reply::HangUp => {
+            call.end();
+            // Unwinds the connection's task, which closes the socket, and prints nothing.
+            std::panic::resume_unwind(Box::new("hang up"))
+        }
+    };
+    let mut response = Response::builder().status(status).header(CONTENT_TYPE, content_type);
+    for (name, value) in script.headers {
+        response = response.header(name, value);
+    }
+    response.body(Body::from_stream(bytes(steps, call))).expect("scripted headers are valid")
+}
+
+fn bytes(steps: Vec<Step>, call: InFlight) -> impl Stream<Item = io::Result<Bytes>> {
+    async_stream::stream! {
+        let last = steps.len().saturating_sub(1);
+        let mut call = Some(call);
+        for (at, step) in steps.into_iter().enumerate() {
+            // A caller that leaves with the last byte has not given up.
+            if let Some(call) = call.take_if(|_| at == last && !matches!(step, Step::SendForever)) {
+                call.end();
+            }
+            match step {
+                Step::Send(bytes) => yield Ok(Bytes::from(bytes)),
+                Step::Wait(pause) => tokio::time::sleep(pause).await,
+                Step::Pass(gate) => gate.pass().await,
+                Step::Break => {
+                    yield Err(io::Error::other("scripted cut"));
+                    return;
+                }
+                Step::SendForever => loop {
+                    yield Ok(Bytes::from(vec![b'x'; ENDLESS_PIECE_BYTES]));
+                    tokio::task::yield_now().await;
+                },
+            }
+            // The server writes out what it holds whenever this is pending.
+            tokio::task::yield_now().await;
+        }
+        drop(call);
+    }
+}
+
+fn streamed(answer: Answer, model: &str, with_usage: bool) -> Vec<Step> {
+    let chunk = |choices: Value, usage: &Value| {
+        let chunk = json!({"id": "chatcmpl-scripted", "object": "chat.completion.chunk", "created": 1_700_000_000,
+                           "model": model, "choices": choices, "usage": usage});
+        event(&chunk.to_string())
+    };
+    let delta = |delta: Value, reason: Option<&str>| {
+        chunk(json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": reason}]), &Value::Null)
+    };
+
+    let mut steps = vec![Step::Send(delta(json!({"role": "assistant", "content": ""}), None))];
+    for sent in 0..=answer.chunks.len() {
+        let now = |at: usize| at == sent;
+        steps.extend(answer.noise.iter().filter(|(at, _)| now(*at)).map(|(_, bytes)| Step::Send(bytes.clone())));
+        steps.extend(answer.gates.iter().filter(|(at, _)| now(*at)).map(|(_, gate)| Step::Pass(gate.clone())));
+        if let Some((_, how)) = answer.interruption.as_ref().filter(|(at, _)| now(*at)) {
+            steps.extend(interrupted(how));
+            return steps;
+        }
+        if let Some(text) = answer.chunks.get(sent) {
+            steps.push(Step::Wait(answer.pace));
+            steps.push(Step::Send(delta(json!({"content": text}), None)));
+        }
+    }
+    steps.push(Step::Send(delta(json!({}), Some(&answer.finish_reason))));
+    if let Some(usage) = answer.usage.filter(|_| with_usage) {
+        steps.push(Step::Send(chunk(json!([]), &usage)));
+    }
+    if answer.done {
+        steps.push(Step::Send(event("[DONE]")));
+    }
+    steps
+}
+
+fn interrupted(how: &Interruption) -> Vec<Step> {
+    match how {
+        Interruption::Cut => vec![Step::Break],
+        Interruption::End => vec![],
+        Interruption::Error(error) => vec![Step::Send(event(&error.to_string()))],
+        Interruption::Malformed => vec![Step::Send(event("{\"choices\":[{"))],
+        Interruption::EndlessLine => vec![Step::Send(b"data: ".to_vec()), Step::SendForever],
+    }
+}
+
+fn whole(answer: Answer, model: &str) -> Vec<Step> {
+    let mut body = json!({
+        "id": "chatcmpl-scripted", "object": "chat.completion", "created": 1_700_000_000, "model": model,
+        "choices": [{"index": 0, "logprobs": null, "finish_reason": answer.finish_reason,
+                     "message": {"role": "assistant", "content": answer.chunks.concat(), "refusal": null}}],
+    });
+    if let Some(usage) = answer.usage {
+        body["usage"] = usage;
+    }
+    let body = body.to_string().into_bytes();
+    let half = Step::Send(body[..body.len() / 2].to_vec());
+
+    let pace = answer.pace.saturating_mul(u32::try_from(answer.chunks.len()).unwrap_or(u32::MAX));
+    let mut steps = vec![Step::Wait(pace)];
+    steps.extend(answer.gates.into_iter().map(|(_, gate)| Step::Pass(gate)));
+    match answer.interruption.map(|(_, how)| how) {
+        None => steps.push(Step::Send(body)),
+        Some(Interruption::Cut) => steps.extend([half, Step::Break]),
+        Some(Interruption::End | Interruption::Malformed) => steps.push(half),
+        Some(Interruption::Error(error)) => steps.push(Step::Send(error.to_string().into_bytes())),
+        Some(Interruption::EndlessLine) => steps.extend([Step::Send(b"{\"x\":\"".to_vec()), Step::SendForever]),
+    }
+    steps
+}
+
+fn event(data: &str) -> Vec<u8> {
+    format!("data: {data}\n\n").into_bytes()
+}
