@@ -29,9 +29,10 @@ impl Banner<'_> {
     /// When standard output is closed.
     pub(crate) async fn print(&self) -> anyhow::Result<()> {
         let url = format!("http://{}", self.address);
-        let data = match self.settings.memory {
-            true => "in memory, gone when it stops".to_owned(),
-            false => self.settings.data_dir.display().to_string(),
+        let data = match (&self.settings.table_endpoint, self.settings.memory) {
+            (Some(endpoint), _) => endpoint.clone(),
+            (None, true) => "in memory, gone when it stops".to_owned(),
+            (None, false) => self.settings.data_dir.display().to_string(),
         };
         let default = self.engine.model("auto").await.map(|model| model.name).unwrap_or_default();
         let providers = self.engine.providers.configured().map(|provider| provider.name().to_owned());

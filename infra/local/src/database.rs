@@ -36,6 +36,17 @@ pub(crate) async fn start(path: Option<&Path>) -> anyhow::Result<Store> {
     Ok(store)
 }
 
+/// Connects to an engine that somebody else runs, and makes the table if it is not
+/// there.
+///
+/// # Errors
+/// When the engine does not answer.
+pub(crate) async fn connect(endpoint: &str) -> anyhow::Result<Store> {
+    let store = Store::new(&client::local(endpoint, None), TABLE);
+    store.create_table().await.with_context(|| format!("the DynamoDB engine at {endpoint} does not answer"))?;
+    Ok(store)
+}
+
 /// A loopback port. Accepted connections inherit TCP_NODELAY from the listener:
 /// without it each round trip may wait 40 ms for an acknowledgement.
 fn listen() -> anyhow::Result<TcpListener> {

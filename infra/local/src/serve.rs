@@ -48,18 +48,30 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         (None, None) => key::make(),
     };
     let listener = listen(settings.port).await?;
-    let store = database::start(folder.as_ref().map(|folder| folder.file(DATABASE_FILE)).as_deref()).await?;
+    let store = match &settings.table_endpoint {
+        Some(endpoint) => database::connect(endpoint).await?,
+        None => database::start(folder.as_ref().map(|folder| folder.file(DATABASE_FILE)).as_deref()).await?,
+    };
     let (queue, receiver) = Queue::in_process();
     let engine = Engine::new(store, queue, providers);
-    let freed = engine.free_dead_turns().await.context("turns of an earlier run cannot be freed")?;
-    if freed > 0 {
-        tracing::info!(freed, "turns that an earlier run left unfinished can be retried at once");
+    if settings.table_endpoint.is_none() {
+        free_dead_turns(&engine).await?;
     }
 
     let app = App { engine: engine.clone(), access: Access::to_key(&key) };
     let router = turnwise_http::router(app, &Function::ALL).merge(page(&key));
     Banner { address: listener.local_addr()?, settings: &settings, key: &key, engine: &engine }.print().await?;
     serve(listener, router, engine, receiver).await
+}
+
+/// Frees what an earlier run left unfinished: the data folder's lock says that it is
+/// dead. A table that others share says nothing of the kind; there leases lapse.
+async fn free_dead_turns(engine: &Engine) -> anyhow::Result<()> {
+    let freed = engine.free_dead_turns().await.context("turns of an earlier run cannot be freed")?;
+    if freed > 0 {
+        tracing::info!(freed, "turns that an earlier run left unfinished can be retried at once");
+    }
+    Ok(())
 }
 
 async fn listen(port: u16) -> anyhow::Result<TcpListener> {

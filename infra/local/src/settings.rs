@@ -41,6 +41,10 @@ pub(crate) struct Settings {
     /// Keep nothing on disk.
     #[arg(long, global = true)]
     pub(crate) memory: bool,
+    /// A DynamoDB-compatible engine to use instead of the embedded one, which several
+    /// processes may share: `http://127.0.0.1:8000`.
+    #[arg(long, env = "AWS_ENDPOINT_URL_DYNAMODB", global = true)]
+    pub(crate) table_endpoint: Option<String>,
     /// What a request without a model gets, `provider/model`.
     #[arg(long, env = "TURNWISE_DEFAULT_MODEL", global = true)]
     pub(crate) default_model: Option<String>,

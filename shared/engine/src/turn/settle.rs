@@ -241,7 +241,8 @@ pub(crate) fn failure(broken: Broken, delivery: Delivery, request_id: String) ->
         Stop::Provider(error) => {
             let wait = error.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
             // The upstream's own words about a refused request, for the client alone.
-            let detail = error.detail.as_deref().map(|detail| format!(" It says: {detail}")).unwrap_or_default();
+            let detail = error.detail.as_ref().map(|detail| format!(" It says: {}", detail.expose()));
+            let detail = detail.unwrap_or_default();
             (error.category, error.code.to_string(), format!("{error}{detail}"), error.retryable, wait)
         }
         Stop::Silence(waited) => {
