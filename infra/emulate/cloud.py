@@ -16,7 +16,7 @@ REGION = "us-east-1"
 STACK = "turnwise"
 BUCKET = "packages"
 BINARIES = ["stream", "conversations", "models", "worker"]
-API_KEY = "tw_live_emulated_0123456789abcdefghijklmnopqrstuv"
+API_KEY = "tw_live_sample_0123456789abcdefghijklmnopqrstuv"
 ADMINISTRATOR = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}  # the emulator's own words
 DEPLOY_TIMEOUT_S = 120
 
