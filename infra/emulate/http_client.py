@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.parse
 
-TIMEOUT_S = 60
+TIMEOUT_S = 60  # between two pieces of an answer
 
 
 @dataclasses.dataclass
