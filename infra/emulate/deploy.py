@@ -213,19 +213,37 @@ def check_queue(running, queue_url):
     say("a hint about a finished turn is taken off the queue")
 
 
+def check_all(running, outputs):
+    """Every check, in the order in which they build on each other."""
+    api = Gateway(running, outputs)
+    check_gateway_errors(api)
+    check_access(api)
+    check_models(api)
+    check_turn(api)
+    check_completions(api)
+    check_queue(running, outputs["QueueUrl"])
+    check_roles(running, outputs["TableName"], outputs["QueueUrl"])
+    check_takeover(running, api, outputs["QueueUrl"])
+
+
+def print_logs(running):
+    """The end of each function's log, for whoever has to find out why a check failed."""
+    logs = running.client("logs")
+    for group in logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]:
+        print(f"--- the end of {group['logGroupName']}", file=sys.stderr)
+        for event in logs.filter_log_events(logGroupName=group["logGroupName"])["events"][-40:]:
+            print(event["message"].rstrip(), file=sys.stderr)
+
+
 def main():
     packages = pathlib.Path(sys.argv[1])
     with cloud() as running:
         outputs = deploy(running, packages)
-        api = Gateway(running, outputs)
-        check_gateway_errors(api)
-        check_access(api)
-        check_models(api)
-        check_turn(api)
-        check_completions(api)
-        check_queue(running, outputs["QueueUrl"])
-        check_roles(running, outputs["TableName"], outputs["QueueUrl"])
-        check_takeover(running, api, outputs["QueueUrl"])
+        try:
+            check_all(running, outputs)
+        except BaseException:
+            print_logs(running)
+            raise
 
 
 if __name__ == "__main__":

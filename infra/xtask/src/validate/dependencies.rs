@@ -1,10 +1,11 @@
 //! What may not be compiled in, seen in the resolved dependency tree. deny.toml says the same to cargo-deny.
 
 use std::collections::BTreeSet;
+use std::fs;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
-use crate::shell::{cargo, output};
+use crate::shell::{cargo, output, root};
 
 /// The one crypto provider of the one TLS stack.
 const TLS_PROVIDER: &str = "ring";
@@ -15,8 +16,23 @@ const BANNED: [&str; 6] = ["aws-lc-rs", "aws-lc-sys", "aws-lc-fips-sys", "openss
 /// What every function links: a second version would be paid for in build time and size.
 const ONCE: [&str; 6] = ["axum", "hyper", "reqwest", "rustls", "tower-http", "tokio"];
 
-/// Checks the tree of all members, on every platform, with their development dependencies.
+/// Checks where packages come from and what is compiled in.
 pub(super) fn check() -> Result<()> {
+    one_source()?;
+    one_tls_stack()
+}
+
+/// Every package comes from the one registry that Cargo uses by itself, none from a repository.
+fn one_source() -> Result<()> {
+    let lock = fs::read_to_string(root().join("Cargo.lock")).context("cannot read Cargo.lock")?;
+    let sources: BTreeSet<&str> = lock.lines().filter_map(|line| line.strip_prefix("source = ")).collect();
+    ensure!(sources.iter().all(|source| source.starts_with("\"registry+")), "not from a registry: {sources:?}");
+    ensure!(sources.len() == 1, "packages come from more than one registry: {sources:?}");
+    Ok(())
+}
+
+/// The tree of all members, on every platform, with their development dependencies.
+fn one_tls_stack() -> Result<()> {
     let arguments =
         ["tree", "--workspace", "--locked", "--edges", "normal,build,dev", "--target", "all", "--prefix", "none"];
     let tree = output(cargo().args(arguments).args(["--format", "{p}"]))?;
