@@ -60,7 +60,9 @@ def check_gateway_errors(api):
         error = answer.json()["error"]
         expect("its code", (error["type"], error["code"], error["param"]), ("not_found_error", "route_not_found", None))
         expect("its request id", error["request_id"], answer.headers["x-request-id"])
-    say("unknown routes: 404 with our error body")
+        own = api.call("GET", "/v1/turns/no:such-turn").json()["error"]
+        expect("its fields", sorted(error), sorted(own))
+    say("unknown routes: 404, with the fields that our own errors have")
 
 
 def check_access(api):
@@ -182,7 +184,7 @@ def check_takeover(running, api, queue_url):
     say("killed the stream function in mid-turn")
 
     send_hint(running, queue_url, "killed", delay_s=LEASE_LAPSED_S)
-    done = wait_until("the worker finishes the turn", lambda: (turn() or {}).get("status") == "completed", 90)
+    done = wait_until("the worker finishes the turn", lambda: (turn() or {}).get("status") == "COMPLETED", 90)
     expect("the turn is complete", done, True)
     client.join()
     expect("its number", turn()["turn_number"], 1)

@@ -82,7 +82,7 @@ try {
   });
   assert.equal(answer.status, 200);
   const turn = await answer.json();
-  assert.equal(turn.status, "completed");
+  assert.equal(turn.status, "COMPLETED");
   assert.equal(turn.turn_number, 1, "the conversation has one turn, not two");
   say(`it is the same turn, number ${turn.turn_number}: ${first}`);
 
