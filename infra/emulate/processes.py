@@ -13,7 +13,7 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WORK = ROOT / "target" / "emulate"
-END_TIMEOUT_S = 15  # Turnwise hands over its running turns before it leaves
+END_TIMEOUT_S = 25  # Turnwise first lets its running turns end, or hands them over
 
 
 def say(text):
