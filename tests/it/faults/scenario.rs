@@ -42,7 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Turns of the event loop without traffic after which everybody is taken to sleep.
 /// Too few would only move the clock early, which is a schedule like another.
-const QUIET_ROUNDS: usize = 400;
+const QUIET_ROUNDS: usize = 150;
 
 /// When the clock of a run begins.
 const BEGIN: Timestamp = Timestamp(1_795_276_800_000);
@@ -170,6 +170,11 @@ fn want(turn: usize, rng: &mut StdRng, provider: &ScriptedProvider) -> Wanted {
         0 => provider.on_text(&text, Script::refuse(503)),
         1 => provider.on_text(&text, Script::chunks(words.iter().copied()).cut_after(2)),
         2 => provider.on_text(&text, Script::chunks(words.iter().copied()).end_after(2)),
+        // While the provider takes its time, the clock runs on: heartbeats, time-outs.
+        4 => {
+            let slow = Script::chunks(words.iter().copied()).paced(Duration::from_millis(1));
+            provider.on_text(&text, slow);
+        }
         3 if turn == 0 => provider.on_text(&text, Script::refuse(400)),
         _ => {}
     }

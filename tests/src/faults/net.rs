@@ -116,10 +116,12 @@ impl Net {
 
     pub(super) fn draw(&self, operation: Operation) -> Option<Fault> {
         let mut drawn = self.drawn.lock().unwrap();
-        // Rare operations are tried more often, or a run would hardly reach them.
+        // Reads are many and decide little; rare operations would hardly be reached.
         let one_in = match operation {
-            Operation::Read | Operation::Begin | Operation::Commit => ONE_IN,
-            Operation::Fail | Operation::Ledger | Operation::Heartbeat | Operation::Log => ONE_IN / 2,
+            Operation::Read => ONE_IN * 6,
+            Operation::Begin | Operation::Commit => ONE_IN,
+            Operation::Fail | Operation::Log => ONE_IN / 2,
+            Operation::Ledger | Operation::Heartbeat => 2,
         };
         if drawn.left == 0 || drawn.rng.random_range(0..one_in) != 0 {
             return None;
