@@ -219,6 +219,7 @@ fn request(wanted: &Wanted, stream: bool) -> TurnRequest {
 /// A client: tries until it has an answer or an error that stays.
 async fn client_of(turn: usize, wanted: Wanted, engines: Vec<Engine>, clock: Clock, mut rng: StdRng) -> Got {
     clock.sleep(Duration::from_millis(rng.random_range(0..5000))).await;
+    let mut tried = Vec::new();
     for _ in 0..TRIES {
         let engine = &engines[rng.random_range(0..engines.len())];
         let request = request(&wanted, rng.random_range(0..2) == 0);
@@ -232,6 +233,7 @@ async fn client_of(turn: usize, wanted: Wanted, engines: Vec<Engine>, clock: Clo
             }
             _ => clock.timeout(PATIENCE, reply(engine, request)).await,
         };
+        tried.push(format!("{} {result:?}", clock.now()));
         match result {
             Some(Ok(text)) => return Got { turn, result: Ok(text) },
             Some(Err(Error::Failed { failure, .. })) if failure.outcome != Outcome::Retryable => {
@@ -248,7 +250,7 @@ async fn client_of(turn: usize, wanted: Wanted, engines: Vec<Engine>, clock: Clo
             Some(Err(other)) => panic!("turn {turn} got {other:?}"),
         }
     }
-    panic!("turn {turn} did not end in {TRIES} tries");
+    panic!("turn {turn} did not end in {TRIES} tries:\n{}", tried.join("\n"));
 }
 
 async fn reply(engine: &Engine, request: TurnRequest) -> Result<String, Error> {

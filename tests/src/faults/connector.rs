@@ -121,8 +121,12 @@ impl Process {
     async fn stop(&self) {
         self.0.stopped.store(true, Ordering::SeqCst);
         if let Some(pause) = self.0.net.draw_pause(true) {
-            self.0.net.clock.sleep(pause).await;
-            self.wake();
+            // In a task of its own: whoever sent the request may give it up meanwhile.
+            let process = self.clone();
+            tokio::spawn(async move {
+                process.0.net.clock.sleep(pause).await;
+                process.wake();
+            });
         }
         self.while_stopped().await;
     }
