@@ -9,4 +9,6 @@
 )]
 
 mod faults;
+mod house;
 mod providers;
+mod routes;
