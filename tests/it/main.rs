@@ -12,3 +12,4 @@ mod faults;
 mod house;
 mod providers;
 mod routes;
+mod units;
