@@ -4,15 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
-use turnwise_core::digest::Digest;
-use turnwise_core::id::{ConversationId, Tenant, TurnId, TurnKey};
-use turnwise_core::limits::BUSY_WAIT;
-use turnwise_core::turn::{Delivery, OnBusy};
-use turnwise_engine::Engine;
-use turnwise_engine::turn::{Caller, Input, TurnRequest};
-use turnwise_providers::{ProviderSettings, Providers, Secret, Settings};
-use turnwise_store::queue::Queue;
+use turnwise_engine::turn::TurnRequest;
+use turnwise_tests::rig;
 use turnwise_tests::scripted::{Gate, Script, ScriptedProvider};
 use turnwise_tests::table::{Row, Table, text};
 
@@ -73,43 +66,14 @@ fn find<'a>(rows: &'a [Row], pk: &str, sk: &str) -> &'a Row {
 }
 
 fn request(turn: &str, message: &str) -> TurnRequest {
-    let messages = json!([{"role": "user", "content": message}]);
-    TurnRequest {
-        caller: Caller {
-            tenant: Tenant::default_tenant(),
-            user: "owner".to_owned(),
-            api_key: "01234567".to_owned(),
-            request_id: "req_0123456789abcdef0123456789abcdef".to_owned(),
-            deadline: None,
-        },
-        key: TurnKey {
-            conversation: ConversationId::parse("c", "thread-6f9619ff-8b86-4d11-b42d-00c04fc964ff").unwrap(),
-            turn: TurnId::parse("t", turn).unwrap(),
-        },
-        input_hash: Digest::of(message),
-        number: None,
-        delivery: Delivery::AtLeastOnce,
-        on_busy: OnBusy::default(),
-        wait: BUSY_WAIT,
-        project: None,
-        input: Input {
-            model: Some("openai/gpt-4o-mini".to_owned()),
-            fields: [("messages".to_owned(), turnwise_core::json::raw(&messages))].into(),
-            remembers: true,
-            api_key: "01234567".to_owned(),
-            user: "owner".to_owned(),
-        },
-        stream: false,
-    }
+    rig::request("thread-6f9619ff-8b86-4d11-b42d-00c04fc964ff", turn, message, "openai/gpt-4o-mini")
 }
 
 #[tokio::test]
 async fn the_base_turn_costs_what_the_table_says() {
     let table = Table::start().await;
     let provider = ScriptedProvider::start().await;
-    let settings = ProviderSettings { key: Some(Secret::new("mock")), base_url: Some(provider.base_url().to_owned()) };
-    let settings = Settings { providers: [("openai".to_owned(), settings)].into(), default_model: None };
-    let engine = Engine::new(table.store(), Queue::in_process().0, Providers::new(&settings).unwrap());
+    let engine = rig::engine(&table, provider.base_url());
 
     provider.otherwise(Script::answer(&prose(2000, ANSWER)));
     engine.answer(request("first", "hello")).await.unwrap();

@@ -1,6 +1,7 @@
 //! What the tests share.
 //!
 //! - [`table`]: an embedded DynamoDB engine for each test
+//! - [`rig`]: an engine over it
 //! - [`faults`]: faults between the SDK and the table
 //! - [`scripted`]: an LLM provider that does as it is told, in place of paid ones
 
@@ -13,5 +14,6 @@
 )]
 
 pub mod faults;
+pub mod rig;
 pub mod scripted;
 pub mod table;

@@ -64,8 +64,10 @@ fn seeds() -> Vec<u64> {
 
 /// One run on a runtime of its own: its tasks take turns, as its seed's numbers are drawn.
 fn run(seed: u64) -> (Coverage, Summary) {
+    let began = std::time::Instant::now();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(scenario::run(seed))));
     runtime.shutdown_background();
+    eprintln!("seed {seed} {:?}", began.elapsed());
     outcome.unwrap_or_else(|_| panic!("seed {seed} failed; run it alone with TURNWISE_SEED={seed}"))
 }
