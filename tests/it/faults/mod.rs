@@ -16,8 +16,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use scenario::Summary;
 use turnwise_tests::faults::Coverage;
 
-/// Seeds of an ordinary run.
-const SEEDS: u64 = 1000;
+/// Seeds of a run while one works, and of a run in CI.
+const SEEDS: u64 = 200;
+/// See [`SEEDS`].
+const SEEDS_IN_CI: u64 = 1000;
 
 /// Seeds that once failed.
 const FAILED_BEFORE: &str = include_str!("failing-seeds.txt");
@@ -59,15 +61,14 @@ fn seeds() -> Vec<u64> {
         return vec![seed];
     }
     let before = FAILED_BEFORE.lines().filter_map(|line| line.split('#').next()?.trim().parse().ok());
-    before.chain(0..number("TURNWISE_SEEDS").unwrap_or(SEEDS)).collect()
+    let usual = if std::env::var_os("CI").is_some() { SEEDS_IN_CI } else { SEEDS };
+    before.chain(0..number("TURNWISE_SEEDS").unwrap_or(usual)).collect()
 }
 
 /// One run on a runtime of its own: its tasks take turns, as its seed's numbers are drawn.
 fn run(seed: u64) -> (Coverage, Summary) {
-    let began = std::time::Instant::now();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(scenario::run(seed))));
     runtime.shutdown_background();
-    eprintln!("seed {seed} {:?}", began.elapsed());
     outcome.unwrap_or_else(|_| panic!("seed {seed} failed; run it alone with TURNWISE_SEED={seed}"))
 }
