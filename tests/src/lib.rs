@@ -1,5 +1,6 @@
 //! What the tests share.
 //!
+//! - [`process`]: the real program, started, killed and started again
 //! - [`scripted`]: an LLM provider that does as it is told, in place of paid ones
 
 #![allow(
@@ -10,4 +11,5 @@
     reason = "test support: it runs no Lambda, and a broken premise should stop the test where it breaks"
 )]
 
+pub mod process;
 pub mod scripted;
