@@ -1,6 +1,7 @@
 //! What the tests share.
 //!
 //! - [`process`]: the real program, started, killed and started again
+//! - [`proxy`]: what stands between the program and all it talks to, and stops it there
 //! - [`scripted`]: an LLM provider that does as it is told, in place of paid ones
 
 #![allow(
@@ -12,4 +13,5 @@
 )]
 
 pub mod process;
+pub mod proxy;
 pub mod scripted;
