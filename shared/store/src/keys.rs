@@ -52,6 +52,11 @@ pub(crate) fn is_log_end(sk: &str) -> bool {
     sk.ends_with(LOG_END)
 }
 
+/// The epoch of a stream log's row.
+pub(crate) fn log_epoch(sk: &str) -> Option<u64> {
+    sk.strip_prefix('E')?.split_once('#')?.0.parse().ok()
+}
+
 pub(crate) fn threads_of_user(tenant: &Tenant, user: &str) -> String {
     format!("CL#{tenant}#{user}")
 }
@@ -114,6 +119,7 @@ mod tests {
     fn the_end_of_a_log_sorts_behind_its_batches_and_before_the_next_epoch() {
         assert!(log_batch(1, 9_999_999_999) < log_end(1));
         assert!(log_end(1) < log_batch(2, 0));
+        assert_eq!((log_epoch(&log_batch(7, 3)), log_epoch(&log_end(7))), (Some(7), Some(7)));
     }
 
     #[test]

@@ -100,6 +100,30 @@ impl Store {
         }
     }
 
+    /// The newest log of a turn: that of the last epoch which wrote one. An attempt
+    /// that dies before its first event has none, and then an earlier one's counts.
+    ///
+    /// # Errors
+    /// When the table does not answer or a row cannot be read.
+    pub async fn read_newest_log(&self, tenant: &Tenant, key: &TurnKey) -> Result<LogPage, Error> {
+        let last = self
+            .dynamo
+            .query()
+            .table_name(&*self.table)
+            .consistent_read(true)
+            .scan_index_forward(false)
+            .limit(1)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(keys::stream_log(tenant, key)))
+            .send()
+            .await
+            .map_err(|error| Error::from_sdk("find_newest_log", &error))?;
+        let Some(row) = last.items().first() else { return Ok(LogPage::default()) };
+        let sk = Row(row).text("sk")?;
+        let epoch = keys::log_epoch(&sk).ok_or_else(|| Error::corrupt(format!("sort key {sk:?} of a stream log")))?;
+        self.read_events(tenant, key, epoch, 0).await
+    }
+
     pub(crate) fn log_end_member(&self, claim: &Claim, end: &LogEnd) -> Result<TransactWriteItem, Error> {
         let ttl = (claim.created_at + STREAM_LOG_TTL).as_secs();
         transact::put(

@@ -66,14 +66,16 @@ impl Producer {
         }
     }
 
-    /// The stream log of the attempt this one took over from; empty if there is none.
+    /// What the attempt this one took over from had logged; empty if this took nothing
+    /// over. Where that attempt died while it rolled another's answer forward, it has
+    /// no log, and the other's still holds the answer: hence the newest there is.
     async fn lost_log(&self) -> LogPage {
         let claim = &self.ready.claim;
-        let epoch = match claim.previous {
-            Previous::Lost { epoch } => epoch,
+        match claim.previous {
+            Previous::Lost { .. } => {}
             Previous::Absent | Previous::Failed { .. } => return LogPage::default(),
-        };
-        let read = self.engine.retry(|_| self.engine.store.read_events(&claim.tenant, &claim.key, epoch, 0));
+        }
+        let read = self.engine.retry(|_| self.engine.store.read_newest_log(&claim.tenant, &claim.key));
         read.await.unwrap_or_else(|error| {
             tracing::warn!(%error, turn.key = %claim.key, "the lost attempt's stream log cannot be read");
             LogPage::default()
