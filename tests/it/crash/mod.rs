@@ -4,5 +4,6 @@
 mod boundaries;
 mod client;
 mod embedded;
+mod promise;
 mod storm;
 mod table;

@@ -8,6 +8,9 @@ use dynoxide::Database;
 use tokio::net::TcpListener;
 use turnwise_store::client;
 
+/// The program's table.
+const TABLE: &str = "turnwise";
+
 /// The engine, in memory; it serves as long as the test runs.
 pub(super) struct Table {
     url: String,
@@ -68,13 +71,27 @@ impl Table {
         rows.iter().filter(|row| row.text("pk").starts_with("U#")).map(|row| row.number("requests")).sum()
     }
 
+    /// Lets the lease of the conversation whose name ends in `name` lapse, as it does
+    /// when nobody renews it for long enough.
+    pub(super) async fn lapse_lease(&self, name: &str) {
+        let rows = self.rows().await;
+        let meta = rows.iter().find(|row| row.text("pk").ends_with(name) && row.text("sk") == "META").unwrap();
+        let update = self.client.update_item().table_name(TABLE).set_key(Some(meta.key()));
+        let update = update.update_expression("SET lease_until = :past");
+        update.expression_attribute_values(":past", AttributeValue::N("0".to_owned())).send().await.unwrap();
+    }
+
     async fn rows(&self) -> Vec<Row> {
-        let pages = self.client.scan().table_name("turnwise").into_paginator().items().send();
+        let pages = self.client.scan().table_name(TABLE).into_paginator().items().send();
         pages.collect::<Result<Vec<_>, _>>().await.unwrap().into_iter().map(Row).collect()
     }
 }
 
 impl Row {
+    fn key(&self) -> HashMap<String, AttributeValue> {
+        ["pk", "sk"].map(|name| (name.to_owned(), self.0[name].clone())).into()
+    }
+
     fn text(&self, name: &str) -> &str {
         self.0.get(name).and_then(|value| value.as_s().ok()).map_or("", String::as_str)
     }
