@@ -3,6 +3,8 @@
 //! - [`table`]: an embedded DynamoDB engine for each test
 //! - [`rig`]: an engine over it
 //! - [`faults`]: faults between the SDK and the table
+//! - [`process`]: the real program, started, killed and started again
+//! - [`proxy`]: what stands between the program and all it talks to, and stops it there
 //! - [`scripted`]: an LLM provider that does as it is told, in place of paid ones
 
 #![allow(
@@ -14,6 +16,8 @@
 )]
 
 pub mod faults;
+pub mod process;
+pub mod proxy;
 pub mod rig;
 pub mod scripted;
 pub mod table;
