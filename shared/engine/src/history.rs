@@ -82,8 +82,9 @@ impl Engine {
     /// # Errors
     /// [`Error::NotFound`] when there is none.
     pub async fn find_turn(&self, tenant: &Tenant, key: &str) -> Result<FoundTurn, Error> {
-        let named = TurnKey::parse("key", key).map_err(|fault| Error::Invalid(fault.into()))?;
         let hidden = TurnKey::hidden("key", key).map_err(|fault| Error::Invalid(fault.into()))?;
+        // A stateless request may have a key that is no `session:turn`, such as `a:`.
+        let named = TurnKey::parse("key", key).ok().flatten();
         for candidate in named.into_iter().chain([hidden]) {
             if let Some(turn) = self.retry(|_| self.store.turn(tenant, &candidate)).await? {
                 return self.found(tenant, turn).await;
