@@ -1,5 +1,6 @@
 //! Conversations and turns read back.
 
+use turnwise_core::fault::Fault;
 use turnwise_core::id::{ConversationId, ProjectId, Tenant, TurnKey};
 use turnwise_core::turn::{Conversation, State, Turn};
 use turnwise_store::{CommittedTurn, ThreadPage};
@@ -43,7 +44,8 @@ impl Engine {
     /// newest first.
     ///
     /// # Errors
-    /// When the store does not answer.
+    /// [`Error::Invalid`] for an `after` that no page gave, and when the store does
+    /// not answer.
     pub async fn threads(
         &self,
         tenant: &Tenant,
@@ -52,6 +54,10 @@ impl Engine {
         after: Option<&str>,
         limit: usize,
     ) -> Result<ThreadPage, Error> {
+        if after.is_some_and(|after| !ThreadPage::is_cursor(after)) {
+            let fault = Fault::new("after", "Expected the \"next\" of an earlier page.");
+            return Err(Error::Invalid(fault.into()));
+        }
         Ok(self.retry(|_| self.store.threads(tenant, user, project, after, limit)).await?)
     }
 
