@@ -17,6 +17,13 @@ use super::request::Answer;
 use super::upstream::{Broken, Halt, Stop};
 use crate::live::Outcome;
 
+/// The code of a failure that leaves open whether the provider answered.
+const OUTCOME_UNKNOWN: &str = "outcome_unknown";
+
+/// What its message adds.
+const UNKNOWN: &str = "Whether the provider answered is not known, and it must not be asked twice: use a new key to \
+                       ask again.";
+
 impl Producer {
     /// Writes the end of the turn, and says how it ended.
     pub(super) async fn settle(&self, made: Made, logged: Option<u64>) -> Outcome {
@@ -180,10 +187,8 @@ impl Producer {
         Failure {
             outcome: Fate::OutcomeUnknown,
             category: Category::ApiError,
-            code: "outcome_unknown".to_owned(),
-            message: "An attempt at this turn died after it may have called the provider; whether the provider \
-                      answered is not known. Use a new key to ask again."
-                .to_owned(),
+            code: OUTCOME_UNKNOWN.to_owned(),
+            message: format!("An attempt at this turn died after it may have called the provider. {UNKNOWN}"),
             param: None,
             retry_after_ms: None,
             request_id: self.caller.request_id.clone(),
@@ -279,6 +284,10 @@ pub(crate) fn failure(broken: Broken, delivery: Delivery, request_id: String) ->
         (true, true) => Fate::Retryable,
         (true, false) => Fate::OutcomeUnknown,
         (false, _) => Fate::Final,
+    };
+    let (code, message) = match outcome {
+        Fate::OutcomeUnknown => (OUTCOME_UNKNOWN.to_owned(), format!("{message} {UNKNOWN}")),
+        Fate::Retryable | Fate::Final | Fate::Cancelled => (code, message),
     };
     Failure { outcome, category, code, message, param, retry_after_ms, request_id, partial: kept_partial(partial) }
 }
