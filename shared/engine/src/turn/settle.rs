@@ -98,7 +98,9 @@ impl Producer {
         let engine = &self.engine;
         let claim = &self.ready.claim;
         let now = engine.clock.now();
-        let turn = self.ended(State::Failed(failure.clone()));
+        let exhausted = failure.outcome == Fate::Retryable && claim.attempts >= MAX_ATTEMPTS;
+        let stored = if exhausted { Failure { outcome: Fate::Final, ..failure.clone() } } else { failure.clone() };
+        let turn = self.ended(State::Failed(stored.clone()));
         let line = cost.map(|usage| self.ledger_line(usage, Phase::Wasted));
         let log_end = logged.map(|events| LogEnd { events, committed: false });
         let shard = engine.random.shard();
@@ -114,8 +116,9 @@ impl Producer {
             })
             .await;
         match written {
-            Ok(Committed::Applied) => Outcome::Failed(Arc::new(failure)),
+            Ok(Committed::Applied) => Outcome::Failed(Arc::new(stored)),
             Ok(Committed::Superseded) => Outcome::Superseded,
+            // The lease will lapse, and a retry go on: the last attempt has not ended.
             Err(error) => {
                 tracing::error!(%error, turn.key = %claim.key, "a failure could not be stored");
                 Outcome::Unwritten(Arc::new(failure))
@@ -157,7 +160,7 @@ impl Producer {
 
     fn ended(&self, state: State) -> Turn {
         let runs_again = match &state {
-            State::Failed(failure) => failure.outcome == Fate::Retryable && self.ready.claim.attempts < MAX_ATTEMPTS,
+            State::Failed(failure) => failure.outcome == Fate::Retryable,
             State::Processing | State::Completed(_) => false,
         };
         let mut turn = self.ready.turn.clone();
