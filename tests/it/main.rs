@@ -8,4 +8,5 @@
     reason = "tests run no Lambda, and their helpers may panic as tests do"
 )]
 
+mod faults;
 mod providers;

@@ -1,5 +1,7 @@
 //! What the tests share.
 //!
+//! - [`table`]: an embedded DynamoDB engine for each test
+//! - [`faults`]: faults between the SDK and the table
 //! - [`scripted`]: an LLM provider that does as it is told, in place of paid ones
 
 #![allow(
@@ -10,4 +12,6 @@
     reason = "test support: it runs no Lambda, and a broken premise should stop the test where it breaks"
 )]
 
+pub mod faults;
 pub mod scripted;
+pub mod table;

@@ -48,6 +48,12 @@ pub(crate) fn log_end(epoch: u64) -> String {
     format!("E{epoch:06}#{LOG_END}")
 }
 
+/// The epoch that a row of a stream log belongs to.
+pub(crate) fn epoch_of(sk: &str) -> Result<u64, Error> {
+    let epoch = sk.strip_prefix('E').and_then(|rest| rest.split_once('#')).and_then(|(epoch, _)| epoch.parse().ok());
+    epoch.ok_or_else(|| Error::corrupt(format!("sort key {sk:?} of a stream log")))
+}
+
 pub(crate) fn is_log_end(sk: &str) -> bool {
     sk.ends_with(LOG_END)
 }
@@ -114,6 +120,8 @@ mod tests {
     fn the_end_of_a_log_sorts_behind_its_batches_and_before_the_next_epoch() {
         assert!(log_batch(1, 9_999_999_999) < log_end(1));
         assert!(log_end(1) < log_batch(2, 0));
+        assert_eq!(epoch_of(&log_batch(12, 3)).unwrap(), 12);
+        assert_eq!(epoch_of(&log_end(7)).unwrap(), 7);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! An epoch has one writer, so appends need no condition, and a put sent again
 //! writes the same row.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use serde::{Deserialize, Serialize};
 use turnwise_core::generation::Event;
@@ -100,6 +102,50 @@ impl Store {
         }
     }
 
+    /// The newest epoch up to `epoch` whose log ends in the provider's finish, or,
+    /// where none does, the newest that has any events. An attempt that took a turn
+    /// over to roll it forward may itself have died, so all epochs are looked at.
+    ///
+    /// # Errors
+    /// When the table does not answer or a row cannot be read.
+    pub async fn read_lost_events(&self, tenant: &Tenant, key: &TurnKey, epoch: u64) -> Result<LogPage, Error> {
+        let mut epochs = self.logged_epochs(tenant, key, epoch).await?;
+        let mut newest = LogPage::default();
+        while let Some(epoch) = epochs.pop_last() {
+            let page = self.read_events(tenant, key, epoch, 0).await?;
+            if page.is_finished() {
+                return Ok(page);
+            }
+            if newest.events.is_empty() {
+                newest = page;
+            }
+        }
+        Ok(newest)
+    }
+
+    /// The epochs up to `last` that have a first batch.
+    async fn logged_epochs(&self, tenant: &Tenant, key: &TurnKey, last: u64) -> Result<BTreeSet<u64>, Error> {
+        let mut pages = self
+            .dynamo
+            .query()
+            .table_name(&*self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
+            .projection_expression("sk")
+            .expression_attribute_values(":pk", text(keys::stream_log(tenant, key)))
+            .expression_attribute_values(":first", text(keys::log_batch(0, 0)))
+            .expression_attribute_values(":last", text(keys::log_end(last)))
+            .into_paginator()
+            .items()
+            .send();
+        let mut epochs = BTreeSet::new();
+        while let Some(item) = pages.next().await {
+            let item = item.map_err(|error| Error::from_sdk("logged_epochs", &error))?;
+            epochs.insert(keys::epoch_of(&Row(&item).text("sk")?)?);
+        }
+        Ok(epochs)
+    }
+
     pub(crate) fn log_end_member(&self, claim: &Claim, end: &LogEnd) -> Result<TransactWriteItem, Error> {
         let ttl = (claim.created_at + STREAM_LOG_TTL).as_secs();
         transact::put(
@@ -115,6 +161,12 @@ impl Store {
 }
 
 impl LogPage {
+    /// Whether the events end in the provider's finish.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        matches!(self.events.last(), Some(Event::Finished))
+    }
+
     /// Takes in one row; false at a gap or at the end.
     fn take(&mut self, item: &Item, expected: &mut u64) -> Result<bool, Error> {
         let row = Row(item);

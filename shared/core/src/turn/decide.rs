@@ -23,7 +23,8 @@ pub struct Ask {
 pub enum Decision {
     /// Take the lock and run the turn: write T1.
     Acquire(Acquire),
-    /// T1 was applied although its reply was lost: go on as its owner.
+    /// T1 was applied although its reply was lost: go on as its owner, with the
+    /// [`Acquire`] that was sent.
     Mine,
     /// Another request is running this very turn: wait for it or follow its stream.
     Attach,
@@ -48,7 +49,9 @@ pub struct Acquire {
     pub previous: Previous,
     /// The fence this attempt takes.
     pub epoch: u64,
-    /// The number the turn gets if this attempt commits.
+    /// The number the turn gets if this attempt commits. T1 also requires the head
+    /// to be `number - 1` still: a commit frees the lock under the same fence, so
+    /// the fence does not tell that another turn has taken this number since.
     pub number: u64,
     /// Attempts, this one included.
     pub attempts: u32,
@@ -157,8 +160,12 @@ pub enum Plan {
     GiveUp,
 }
 
-/// Decides how an attempt goes on once it owns the lock. `log_finished` tells
-/// whether the stream log of the lost attempt ends in the provider's finish.
+/// Decides how an attempt goes on once it owns the lock.
+///
+/// `delivery` is the mode stored with the turn: a retry that asks for another must
+/// not loosen it. `log_finished` tells whether the stream log of any earlier attempt
+/// ends in the provider's finish: an attempt that dies rolling forward leaves no log
+/// of its own.
 #[must_use]
 pub fn plan(previous: Previous, attempts: u32, delivery: Delivery, log_finished: bool) -> Plan {
     let lost = matches!(previous, Previous::Lost { .. });

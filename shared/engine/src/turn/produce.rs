@@ -54,8 +54,7 @@ impl Producer {
     async fn make(&self) -> (Made, Option<u64>) {
         let claim = &self.ready.claim;
         let log = self.lost_log().await;
-        let finished = log.events.iter().any(|event| matches!(event, Event::Finished));
-        match plan(claim.previous, claim.attempts, claim.delivery, finished) {
+        match plan(claim.previous, claim.attempts, claim.delivery, log.is_finished()) {
             Plan::Call => self.call().await,
             Plan::RollForward => {
                 tracing::info!(turn.key = %claim.key, "rolling a lost attempt's answer forward");
@@ -66,14 +65,14 @@ impl Producer {
         }
     }
 
-    /// The stream log of the attempt this one took over from; empty if there is none.
+    /// The stream log that lost attempts at this turn left; empty if there is none.
     async fn lost_log(&self) -> LogPage {
         let claim = &self.ready.claim;
         let epoch = match claim.previous {
             Previous::Lost { epoch } => epoch,
             Previous::Absent | Previous::Failed { .. } => return LogPage::default(),
         };
-        let read = self.engine.retry(|_| self.engine.store.read_events(&claim.tenant, &claim.key, epoch, 0));
+        let read = self.engine.retry(|_| self.engine.store.read_lost_events(&claim.tenant, &claim.key, epoch));
         read.await.unwrap_or_else(|error| {
             tracing::warn!(%error, turn.key = %claim.key, "the lost attempt's stream log cannot be read");
             LogPage::default()

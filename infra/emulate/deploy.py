@@ -1,0 +1,252 @@
+"""Deploys template.yaml with the real packages to the emulated cloud and uses it through its API Gateway.
+
+    python infra/emulate/deploy.py target/package/zip
+
+Proves the template, the roles (IAM is enforced), the environment of the functions and the path of a message from the
+queue to the worker. What it cannot show, streaming, is streaming.py's business.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import sys
+import threading
+
+from cloud import API_KEY, STACK, cloud, deploy, refused
+from http_client import Answer, expect, request
+from processes import ROOT, say, wait_until
+
+TENANT = "default"
+# A lease lasts 30 s, and clocks may differ by 2 s: only after that may another attempt take the turn.
+LEASE_LAPSED_S = 33
+STREAM_PRELUDE_END = b"\0" * 8
+
+
+class Gateway:
+    """The deployed API, as a client with a key sees it."""
+
+    def __init__(self, running, outputs, stage="v0"):
+        self.base = f"{running.endpoint}/restapis/{outputs['ApiId']}/{stage}/_user_request_"
+
+    def call(self, method, path, body=None, key=API_KEY, **headers):
+        """One request through API Gateway."""
+        authorization = {"authorization": f"Bearer {key}"} if key else {}
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = request(method, self.base + path, body, {**authorization, **named})
+        return without_prelude(answer)
+
+
+def without_prelude(answer):
+    """What a streaming integration would have made of the answer.
+
+    A function that streams sends status and headers as JSON, eight NUL bytes, then the body. The real gateway takes
+    that apart; the emulator's buffered integration hands it through.
+    """
+    head, separator, body = answer.body.partition(STREAM_PRELUDE_END)
+    if not separator:
+        return answer
+    prelude = json.loads(head)
+    headers = {name.lower(): value for name, value in prelude["headers"].items()}
+    return Answer(prelude["statusCode"], headers, body)
+
+
+def check_gateway_errors(api):
+    """What the gateway refuses by itself has our error body."""
+    for method, path in [("GET", "/no/such/route"), ("DELETE", "/v1/chat")]:
+        answer = api.call(method, path)
+        expect(f"{method} {path}", answer.status, 404)
+        error = answer.json()["error"]
+        expect("its code", (error["type"], error["code"], error["param"]), ("not_found_error", "route_not_found", None))
+        expect("its request id", error["request_id"], answer.headers["x-request-id"])
+        own = api.call("GET", "/v1/turns/no:such-turn").json()["error"]
+        expect("its fields", sorted(error), sorted(own))
+    say("unknown routes: 404, with the fields that our own errors have")
+
+
+def check_access(api):
+    """Without a key nothing is served but the public routes."""
+    expect("no key", api.call("POST", "/v1/chat", {"message": "hello"}, key=None).status, 401)
+    expect("wrong key", api.call("GET", "/v1/threads", key="wrong").status, 401)
+    for public in ["/healthz", "/openapi.json"]:
+        expect(public, api.call("GET", public, key=None).status, 200)
+    expect("/readyz", api.call("GET", "/readyz").status, 200)
+    say("keys are asked for, health is public, the table and the queue are ready")
+
+
+def check_turn(api):
+    """A turn and its retry: one answer, byte for byte."""
+    body = {"message": "hello from the cloud", "session_id": "emulated", "turn_id": "1"}
+    first = api.call("POST", "/v1/chat", body)
+    expect("a turn", first.status, 200)
+    expect("its number", first.json()["turn_number"], 1)
+    retry = api.call("POST", "/v1/chat", body)
+    expect("its retry", (retry.status, retry.headers.get("idempotent-replayed")), (200, "true"))
+    expect("the retry's body", retry.body, first.body)
+    other = api.call("POST", "/v1/chat", {**body, "message": "something else"})
+    expect("the same key with another message", other.status, 422)
+    expect("bad JSON", api.call("POST", "/v1/chat", b"{").status, 400)
+    say("a turn, and its retry with the same bytes")
+
+    thread = first.json()["thread_id"]
+    expect("the turn by its key", api.call("GET", "/v1/turns/emulated:1").status, 200)
+    expect("a turn that is not there", api.call("GET", "/v1/turns/emulated:2").status, 404)
+    expect("the thread's turns", api.call("GET", f"/v1/threads/{thread}/turns").status, 200)
+    expect("the threads", api.call("GET", "/v1/threads").status, 200)
+    say("the turn is read back through its own function")
+
+
+def check_models(api):
+    """Models, one of them with a slash in its id."""
+    ids = [model["id"] for model in api.call("GET", "/v1/models").json()["data"]]
+    expect("local/echo is listed", "local/echo" in ids, True)
+    expect("one model", api.call("GET", "/v1/models/local/echo").json()["id"], "local/echo")
+    say(f"{len(ids)} models")
+
+
+def check_completions(api):
+    """Chat completions, idempotent with a key."""
+    body = {"model": "local/echo", "messages": [{"role": "user", "content": "one two three"}]}
+    first = api.call("POST", "/v1/chat/completions", body, idempotency_key="emulated-completion")
+    retry = api.call("POST", "/v1/chat/completions", body, idempotency_key="emulated-completion")
+    expect("a completion and its retry", (first.status, retry.status), (200, 200))
+    expect("the retry is a replay", retry.headers.get("idempotent-replayed"), "true")
+    expect("the retry's body", retry.body, first.body)
+    streamed = api.call("POST", "/v1/chat/completions", {**body, "stream": True})
+    expect("a streamed completion", streamed.headers["content-type"].split(";")[0], "text/event-stream")
+    expect("its last event", streamed.body.rstrip().endswith(b"data: [DONE]"), True)
+    say("chat completions, buffered and streamed")
+
+
+def function_processes(logical_id):
+    """The processes of one of the stack's functions, each id with the environment that tells it."""
+    found = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            pairs = (entry / "environ").read_text(errors="replace").split("\0")
+            environment = dict(pair.partition("=")[::2] for pair in pairs)
+            if environment.get("AWS_LAMBDA_FUNCTION_NAME", "").startswith(f"{STACK}-{logical_id}-"):
+                found[int(entry.name)] = environment
+    return found
+
+
+def check_roles(running, table, queue_url):
+    """What the roles keep the functions from doing; what they allow, every other check shows."""
+    key = {"pk": {"S": "none"}, "sk": {"S": "none"}}
+    forbidden = {
+        "scan the table": lambda role: role("dynamodb").scan(TableName=table),
+        "delete a row": lambda role: role("dynamodb").delete_item(TableName=table, Key=key),
+        "write a row": lambda role: role("dynamodb").put_item(TableName=table, Item=key),
+        "take a message": lambda role: role("sqs").receive_message(QueueUrl=queue_url),
+        "send a message": lambda role: role("sqs").send_message(QueueUrl=queue_url, MessageBody="{}"),
+    }
+    allowed = {
+        "StreamFunction": {"write a row", "send a message"},
+        "ConversationsFunction": set(),
+        "ModelsFunction": set(),
+        "WorkerFunction": {"write a row", "take a message", "send a message"},
+    }
+    for function, may in allowed.items():
+        environment = next(iter(function_processes(function).values()))
+        for what, action in forbidden.items():
+            if what not in may:
+                refusal = refused(lambda: action(lambda service: running.client(service, environment)))
+                expect(f"{function} may not {what}", refusal, True)
+    say("no role may do more than it needs")
+
+
+def check_takeover(running, api, queue_url):
+    """A function killed in mid-turn: a hint on the queue makes the worker finish the turn."""
+    body = {
+        "message": " ".join(["word"] * 60),
+        "session_id": "killed",
+        "turn_id": "1",
+        "echo_delay_ms": 200,
+    }
+
+    def post():
+        with contextlib.suppress(OSError):  # the connection of a killed function ends as it likes
+            api.call("POST", "/v1/chat", body)
+
+    client = threading.Thread(target=post)
+    client.start()
+
+    def turn():
+        answer = api.call("GET", "/v1/turns/killed:1")
+        return answer.json() if answer.status == 200 else None
+
+    wait_until("the turn is at work", turn, 15)
+    for pid in function_processes("StreamFunction"):
+        os.kill(pid, signal.SIGKILL)
+    say("killed the stream function in mid-turn")
+
+    send_hint(running, queue_url, "killed", delay_s=LEASE_LAPSED_S)
+    done = wait_until("the worker finishes the turn", lambda: (turn() or {}).get("status") == "COMPLETED", 90)
+    expect("the turn is complete", done, True)
+    client.join()
+    expect("its number", turn()["turn_number"], 1)
+    say("the worker took the turn over and committed it as number 1")
+
+
+def send_hint(running, queue_url, conversation, delay_s=0):
+    """Puts the message of infra/events/sqs-turn.json on the queue, for another conversation."""
+    event = json.loads((ROOT / "infra/events/sqs-turn.json").read_text())
+    message = json.loads(event["Records"][0]["body"])
+    message["tenant"] = TENANT
+    message["key"] = {"conversation": conversation, "turn": "1"}
+    running.client("sqs").send_message(QueueUrl=queue_url, MessageBody=json.dumps(message), DelaySeconds=delay_s)
+
+
+def check_queue(running, queue_url):
+    """A hint about a turn that is complete is done with: the message goes away."""
+    send_hint(running, queue_url, "emulated")
+    sqs = running.client("sqs")
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+
+    def drained():
+        counts = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
+        return all(counts[name] == "0" for name in names)
+
+    wait_until("the queue is empty", drained, 30)
+    expect("the worker has run", bool(function_processes("WorkerFunction")), True)
+    say("a hint about a finished turn is taken off the queue")
+
+
+def check_all(running, outputs):
+    """Every check, in the order in which they build on each other."""
+    api = Gateway(running, outputs)
+    check_gateway_errors(api)
+    check_access(api)
+    check_models(api)
+    check_turn(api)
+    check_completions(api)
+    check_queue(running, outputs["QueueUrl"])
+    check_roles(running, outputs["TableName"], outputs["QueueUrl"])
+    check_takeover(running, api, outputs["QueueUrl"])
+
+
+def print_logs(running):
+    """The end of each function's log, for whoever has to find out why a check failed."""
+    logs = running.client("logs")
+    for group in logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]:
+        print(f"--- the end of {group['logGroupName']}", file=sys.stderr)
+        for event in logs.filter_log_events(logGroupName=group["logGroupName"])["events"][-40:]:
+            print(event["message"].rstrip(), file=sys.stderr)
+
+
+def main():
+    packages = pathlib.Path(sys.argv[1])
+    with cloud() as running:
+        outputs = deploy(running, packages)
+        try:
+            check_all(running, outputs)
+        except BaseException:
+            print_logs(running)
+            raise
+
+
+if __name__ == "__main__":
+    main()

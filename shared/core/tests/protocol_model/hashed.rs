@@ -1,0 +1,32 @@
+//! Core's types as parts of a state, which the checker tells from others by its hash.
+
+use std::hash::{Hash, Hasher};
+use std::mem::discriminant;
+
+use turnwise_core::turn::{Acquire, Previous};
+
+/// One of core's enums whose variants carry nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Plain<T>(pub(crate) T);
+
+impl<T> Hash for Plain<T> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        discriminant(&self.0).hash(hasher);
+    }
+}
+
+/// The write T1 that core decided on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Taken(pub(crate) Acquire);
+
+impl Hash for Taken {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let Acquire { seen_fence, previous, epoch, number, attempts } = &self.0;
+        (seen_fence, epoch, number, attempts).hash(hasher);
+        discriminant(previous).hash(hasher);
+        match previous {
+            Previous::Absent => {}
+            Previous::Failed { epoch } | Previous::Lost { epoch } => epoch.hash(hasher),
+        }
+    }
+}

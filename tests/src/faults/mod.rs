@@ -1,0 +1,14 @@
+//! Faults between the SDK and the table: requests lost, replies lost after the
+//! write was applied, delays, duplicates, throttling, conflicts, token mismatch,
+//! and whole processes that stop in the middle of a request.
+//!
+//! - [`Net`]: the faults of one run, drawn from its seed, and what was hit
+//! - `connector`: the HTTP client of one process, with its faults
+//! - [`kinds`]: what can go wrong, and with which operation
+
+mod connector;
+pub mod kinds;
+mod net;
+
+pub use connector::Process;
+pub use net::{Coverage, Net};

@@ -1,0 +1,83 @@
+//! The table of a test: an embedded engine in memory, on a loopback port.
+
+use std::net::Ipv4Addr;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use dynoxide::Database;
+use tokio::net::TcpSocket;
+use tokio::task::JoinHandle;
+use turnwise_store::{Store, client};
+
+/// The table's name.
+pub const TABLE: &str = "turnwise";
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// A table of its own for each test; it goes when it is dropped.
+#[derive(Debug)]
+pub struct Table {
+    endpoint: String,
+    server: JoinHandle<()>,
+}
+
+/// A row of the table.
+pub type Row = std::collections::HashMap<String, AttributeValue>;
+
+impl Table {
+    /// Starts an engine and makes the table.
+    pub async fn start() -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_nodelay(true).expect("no delay");
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
+        let listener = socket.listen(BACKLOG).expect("listening");
+        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+        let database = Database::memory().expect("an engine in memory");
+        let server = tokio::spawn(dynoxide::server::serve_on(listener, database));
+        let table = Self { endpoint, server };
+        table.store().create_table().await.expect("the table is made");
+        table
+    }
+
+    /// Where the engine listens.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The store over it.
+    #[must_use]
+    pub fn store(&self) -> Store {
+        Store::new(&client::local(&self.endpoint, None), TABLE)
+    }
+
+    /// Every row, for invariants. Only tests scan.
+    pub async fn rows(&self) -> Vec<Row> {
+        let client = Client::new(&client::local(&self.endpoint, None));
+        let mut pages = client.scan().table_name(TABLE).consistent_read(true).into_paginator().items().send();
+        let mut rows = Vec::new();
+        while let Some(row) = pages.next().await {
+            rows.push(row.expect("a row"));
+        }
+        rows
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// A text attribute of a row; empty where it is missing.
+#[must_use]
+pub fn text<'a>(row: &'a Row, name: &str) -> &'a str {
+    row.get(name).and_then(|value| value.as_s().ok()).map_or("", String::as_str)
+}
+
+/// A number attribute of a row; 0 where it is missing.
+#[must_use]
+pub fn number(row: &Row, name: &str) -> u64 {
+    row.get(name).and_then(|value| value.as_n().ok()).and_then(|digits| digits.parse().ok()).unwrap_or(0)
+}
