@@ -9,4 +9,5 @@
 )]
 
 mod faults;
+mod lambda;
 mod providers;

@@ -2,6 +2,7 @@
 //!
 //! - [`table`]: an embedded DynamoDB engine for each test
 //! - [`faults`]: faults between the SDK and the table
+//! - [`lambda`]: a Runtime API, for the real binaries of the functions
 //! - [`scripted`]: an LLM provider that does as it is told, in place of paid ones
 
 #![allow(
@@ -13,5 +14,6 @@
 )]
 
 pub mod faults;
+pub mod lambda;
 pub mod scripted;
 pub mod table;
