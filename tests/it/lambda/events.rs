@@ -77,12 +77,12 @@ async fn check(event: &str, function: &Function, expected: &Expected) {
     match expected {
         Status(status, text) => {
             let reply = invocation.reply().await;
-            assert_eq!(reply.status, *status, "{event}: {}", reply.body);
+            assert_eq!(reply.status, *status, "{event}: {}\n{}", reply.body, function.log());
             assert!(reply.body.contains(text), "{event}: no {text:?} in {}", reply.body);
         }
         Replay(status) => {
             let reply = invocation.reply().await;
-            assert_eq!(reply.status, *status, "{event}: {}", reply.body);
+            assert_eq!(reply.status, *status, "{event}: {}\n{}", reply.body, function.log());
             assert!(replayed(&reply), "{event}: {:?}", reply.headers);
         }
         Failures(ids) => {
