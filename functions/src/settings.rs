@@ -15,9 +15,6 @@ const LOG: &str = "RUST_LOG";
 /// What is logged unless `RUST_LOG` says otherwise.
 pub(crate) const DEFAULT_LOG: &str = "info";
 
-/// Hexadecimal digits of a SHA-256.
-const DIGEST_DIGITS: usize = 64;
-
 /// The field under which the providers report a bad default model.
 const DEFAULT_MODEL_FIELD: &str = "default_model";
 
@@ -84,15 +81,11 @@ fn access(text: &str, faults: &mut Faults) -> Access {
     let entries = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty());
     let mut digests = Vec::new();
     for (at, entry) in entries.enumerate() {
-        let is_digest = entry.len() == DIGEST_DIGITS && entry.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if is_digest {
-            digests.push(Digest::from_stored(entry.to_ascii_lowercase()));
-        } else {
+        match Digest::parse(entry) {
+            Some(digest) => digests.push(digest),
             // Not shown: it may be a key that somebody forgot to hash.
-            faults.add(
-                API_KEYS,
-                format!("Entry {} is not a SHA-256, which has {DIGEST_DIGITS} hexadecimal digits.", at + 1),
-            );
+            None => faults
+                .add(API_KEYS, format!("Entry {} is not a SHA-256, which has 64 hexadecimal digits.", at + 1)),
         }
     }
     Access::to_digests(digests)

@@ -3,21 +3,23 @@
     python infra/emulate/page.py
 """
 
+import os
 import subprocess
 import sys
 
 from local import local
 from processes import ROOT, WORK
 
-BROWSER = "/usr/bin/chromium"
-TIMEOUT_S = 120
+MODULES = ROOT / "target/tools/node/node_modules"
+TIMEOUT_S = 300
 
 
 def main():
     script = ROOT / "infra/emulate/page.mjs"
     with local("page") as running:
-        command = ["node", script, running.url, running.key, BROWSER, WORK / "page.png"]
-        done = subprocess.run([str(part) for part in command], cwd=ROOT, timeout=TIMEOUT_S)
+        command = ["node", str(script), running.url, str(WORK)]
+        environment = {**os.environ, "NODE_PATH": str(MODULES)}
+        done = subprocess.run(command, cwd=ROOT, env=environment, timeout=TIMEOUT_S)
     sys.exit(done.returncode)
 
 

@@ -9,5 +9,8 @@
 )]
 
 mod faults;
+mod house;
 mod lambda;
 mod providers;
+mod routes;
+mod units;

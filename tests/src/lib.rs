@@ -1,6 +1,7 @@
 //! What the tests share.
 //!
 //! - [`table`]: an embedded DynamoDB engine for each test
+//! - [`rig`]: an engine over it
 //! - [`faults`]: faults between the SDK and the table
 //! - [`lambda`]: a Runtime API, for the real binaries of the functions
 //! - [`scripted`]: an LLM provider that does as it is told, in place of paid ones
@@ -15,5 +16,6 @@
 
 pub mod faults;
 pub mod lambda;
+pub mod rig;
 pub mod scripted;
 pub mod table;

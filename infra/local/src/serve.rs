@@ -85,7 +85,8 @@ async fn listen(port: u16) -> anyhow::Result<TcpListener> {
 fn page(key: &str) -> Router {
     let escaped = serde_json::json!(key).to_string().replace('<', "\\u003c");
     let page = PAGE.replace("\"__TURNWISE_KEY__\"", &escaped);
-    let policy = "default-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-ancestors 'none'";
+    let policy = "default-src 'self'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+                  frame-ancestors 'none'";
     let headers = [(header::CONTENT_SECURITY_POLICY, policy), (header::CACHE_CONTROL, "no-store")];
     Router::new().route("/", get(move || std::future::ready((headers, Html(page.clone())))))
 }

@@ -143,10 +143,10 @@ fn elsewhere(engine: Engine, request: Arc<TurnRequest>, epoch: u64) -> Frames {
             match engine.start_turn(&request).await {
                 Ok(Started { source: Source::Elsewhere { epoch: now }, .. }) if now == epoch => {}
                 Ok(Started { source: Source::Answer { answer, epoch: now }, .. }) if now == epoch || seen == 0 => {
-                    for event in missing(usize::try_from(seen).unwrap_or(usize::MAX), &answer) {
-                        yield Frame::Event(event);
+                    // Committed since the last look: the log's last events came with it.
+                    for frame in ending(&engine, &request, answer, now, seen).await {
+                        yield frame;
                     }
-                    yield Frame::Done(answer);
                     return;
                 }
                 Ok(_) => {
@@ -165,25 +165,26 @@ fn elsewhere(engine: Engine, request: Arc<TurnRequest>, epoch: u64) -> Frames {
     .boxed()
 }
 
+/// What is left of a committed turn's stream for a client that has had `seen` events.
+async fn ending(engine: &Engine, request: &TurnRequest, answer: Arc<Answer>, epoch: u64, seen: u64) -> Vec<Frame> {
+    let page = engine.store.read_events(&request.caller.tenant, &request.key, epoch, seen).await;
+    let rest = match page {
+        Ok(page) if page.end.is_some_and(|end| end.committed) => page.events,
+        // No log, or a log with gaps: a stream that has not begun is rebuilt.
+        Ok(_) | Err(_) if seen == 0 => rebuild::events(&answer.output),
+        Ok(_) | Err(_) => {
+            let failure = Arc::new(incomplete());
+            return vec![Frame::Failed(Error::Failed { failure, facts: None, replayed: false })];
+        }
+    };
+    rest.into_iter().map(Frame::Event).chain([Frame::Done(answer)]).collect()
+}
+
 /// Plays a committed turn back: from its log, event by event as it was, or rebuilt
 /// from the answer where there is no log any more.
 fn playback(engine: Engine, request: Arc<TurnRequest>, answer: Arc<Answer>, epoch: u64) -> Frames {
-    async_stream::stream! {
-        let logged = match engine.store.read_events(&request.caller.tenant, &request.key, epoch, 0).await {
-            Ok(page) if page.end.is_some_and(|end| end.committed) => page.events,
-            Ok(_) => Vec::new(),
-            Err(error) => {
-                tracing::warn!(%error, turn.key = %request.key, "stream log cannot be read; rebuilding the stream");
-                Vec::new()
-            }
-        };
-        let rebuilt = missing(logged.len(), &answer);
-        for event in logged.into_iter().chain(rebuilt) {
-            yield Frame::Event(event);
-        }
-        yield Frame::Done(answer);
-    }
-    .boxed()
+    let frames = async move { ending(&engine, &request, answer, epoch, 0).await };
+    futures_util::stream::once(frames).flat_map(futures_util::stream::iter).boxed()
 }
 
 /// The events of an answer that was not streamed; none if some were seen.
@@ -194,13 +195,21 @@ fn missing(seen: usize, answer: &Answer) -> Vec<Event> {
 const TAKEN_OVER: &str = "taken_over";
 
 fn taken_over() -> Failure {
+    broken_stream(TAKEN_OVER, "Another attempt took this turn over.")
+}
+
+fn incomplete() -> Failure {
+    broken_stream("stream_incomplete", "The turn is committed, but its stream was not kept whole.")
+}
+
+fn broken_stream(code: &str, what: &str) -> Failure {
     use turnwise_core::category::Category;
     use turnwise_core::turn::Outcome as Fate;
     Failure {
         outcome: Fate::Retryable,
         category: Category::NetworkError,
-        code: TAKEN_OVER.to_owned(),
-        message: "Another attempt took this turn over. Retry with the same key to get its answer.".to_owned(),
+        code: code.to_owned(),
+        message: format!("{what} Retry with the same key to get its answer."),
         param: None,
         retry_after_ms: None,
         request_id: String::new(),

@@ -35,7 +35,7 @@ pub trait Shape: Send + 'static {
 /// A streaming reply.
 pub fn reply(facts: &Facts, replayed: bool, frames: Frames, shape: impl Shape, context: RequestContext) -> Response {
     let keep_alive = KeepAlive::new().interval(PING_EVERY).text("ping");
-    let mut response = Body::new(events(frames, shape, context)).keep_alive(keep_alive).into_response();
+    let mut response = Body::new(events(frames, shape, replayed, context)).keep_alive(keep_alive).into_response();
     let mut headers = render::turn_headers(facts);
     if replayed {
         headers.push((HeaderName::from_static("idempotent-replayed"), "true".to_owned()));
@@ -49,6 +49,7 @@ pub fn reply(facts: &Facts, replayed: bool, frames: Frames, shape: impl Shape, c
 fn events(
     mut frames: Frames,
     mut shape: impl Shape,
+    replayed: bool,
     context: RequestContext,
 ) -> impl Stream<Item = Result<Sse, Infallible>> {
     async_stream::stream! {
@@ -68,7 +69,7 @@ fn events(
                     context.note(|line| {
                         line.usage = Some(answer.usage);
                         line.cost = answer.cost;
-                        line.outcome = Some("completed".to_owned());
+                        line.outcome = Some(if replayed { "replayed" } else { "completed" }.to_owned());
                     });
                     for event in shape.done(&answer) {
                         yield Ok(event);

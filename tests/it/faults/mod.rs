@@ -16,8 +16,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use scenario::Summary;
 use turnwise_tests::faults::Coverage;
 
-/// Seeds of an ordinary run.
-const SEEDS: u64 = 1000;
+/// Seeds of a run while one works, and of a run in CI.
+const SEEDS: u64 = 200;
+/// See [`SEEDS`].
+const SEEDS_IN_CI: u64 = 1000;
 
 /// Seeds that once failed.
 const FAILED_BEFORE: &str = include_str!("failing-seeds.txt");
@@ -59,7 +61,8 @@ fn seeds() -> Vec<u64> {
         return vec![seed];
     }
     let before = FAILED_BEFORE.lines().filter_map(|line| line.split('#').next()?.trim().parse().ok());
-    before.chain(0..number("TURNWISE_SEEDS").unwrap_or(SEEDS)).collect()
+    let usual = if std::env::var_os("CI").is_some() { SEEDS_IN_CI } else { SEEDS };
+    before.chain(0..number("TURNWISE_SEEDS").unwrap_or(usual)).collect()
 }
 
 /// One run on a runtime of its own: its tasks take turns, as its seed's numbers are drawn.

@@ -8,23 +8,20 @@ use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use futures_util::StreamExt as _;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use serde_json::json;
-use turnwise_core::digest::Digest;
 use turnwise_core::fold::Fold;
 use turnwise_core::generation::Event;
 use turnwise_core::id::{ConversationId, Tenant, TurnId, TurnKey};
-use turnwise_core::limits::BUSY_WAIT;
 use turnwise_core::time::Timestamp;
-use turnwise_core::turn::{Delivery, OnBusy, Outcome};
+use turnwise_core::turn::{Delivery, Outcome};
 use turnwise_engine::clock::{Clock, Manual};
 use turnwise_engine::follow::Frame;
 use turnwise_engine::random::Random;
-use turnwise_engine::turn::{Answer, Caller, Input, TurnRequest};
+use turnwise_engine::turn::{Answer, TurnRequest};
 use turnwise_engine::{Engine, Error};
-use turnwise_providers::{ProviderSettings, Providers, Secret, Settings};
 use turnwise_store::queue::{Message, Queue};
 use turnwise_store::{Store, client};
 use turnwise_tests::faults::{Coverage, Net, Process};
+use turnwise_tests::rig;
 use turnwise_tests::scripted::{Script, ScriptedProvider};
 use turnwise_tests::table::{TABLE, Table};
 
@@ -152,10 +149,8 @@ fn process(net: &Arc<Net>, table: &Table, provider: &ScriptedProvider, clock: &C
         .retry_config(aws_smithy_types::retry::RetryConfig::disabled())
         .timeout_config(aws_smithy_types::timeout::TimeoutConfig::disabled())
         .build();
-    let settings = ProviderSettings { key: Some(Secret::new("mock")), base_url: Some(provider.base_url().to_owned()) };
-    let settings = Settings { providers: [("openai".to_owned(), settings)].into(), default_model: None };
     let (queue, _) = Queue::in_process();
-    let engine = Engine::new(Store::new(&sdk, TABLE), queue, Providers::new(&settings).expect("settings"))
+    let engine = Engine::new(Store::new(&sdk, TABLE), queue, rig::openai_at(provider.base_url()))
         .with_time_and_chance(clock.clone(), Random::seeded(seed));
     (process, engine)
 }
@@ -189,31 +184,9 @@ fn want(turn: usize, rng: &mut StdRng, provider: &ScriptedProvider) -> Wanted {
 }
 
 fn request(wanted: &Wanted, stream: bool) -> TurnRequest {
-    let messages = json!([{"role": "user", "content": wanted.text}]);
-    TurnRequest {
-        caller: Caller {
-            tenant: Tenant::default_tenant(),
-            user: "owner".to_owned(),
-            api_key: "test".to_owned(),
-            request_id: "req".to_owned(),
-            deadline: None,
-        },
-        key: wanted.key.clone(),
-        input_hash: Digest::of(&wanted.text),
-        number: None,
-        delivery: wanted.delivery,
-        on_busy: OnBusy::default(),
-        wait: BUSY_WAIT,
-        project: None,
-        input: Input {
-            model: Some("openai/gpt-4o-mini".to_owned()),
-            fields: [("messages".to_owned(), turnwise_core::json::raw(&messages))].into(),
-            remembers: true,
-            api_key: "test".to_owned(),
-            user: "owner".to_owned(),
-        },
-        stream,
-    }
+    let (conversation, turn) = (wanted.key.conversation.as_str(), wanted.key.turn.as_str());
+    let request = rig::request(conversation, turn, &wanted.text, "openai/gpt-4o-mini");
+    TurnRequest { delivery: wanted.delivery, stream, ..request }
 }
 
 /// A client: tries until it has an answer or an error that stays.

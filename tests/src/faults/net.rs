@@ -121,7 +121,8 @@ impl Net {
             Operation::Read => ONE_IN * 6,
             Operation::Begin | Operation::Commit => ONE_IN,
             Operation::Fail | Operation::Log => ONE_IN / 2,
-            Operation::Ledger | Operation::Heartbeat => 2,
+            Operation::Heartbeat => 2,
+            Operation::Ledger => 1,
         };
         if drawn.left == 0 || drawn.rng.random_range(0..one_in) != 0 {
             return None;

@@ -37,7 +37,7 @@ pub(crate) struct Input(pub(crate) &'static str);
 
 impl Input {
     pub(crate) fn hash(self) -> Digest {
-        Digest::from_stored(self.0.to_owned())
+        Digest::from_stored(self.0.as_bytes())
     }
 }
 
@@ -140,7 +140,7 @@ impl State {
             Self::Processing => turn::State::Processing,
             Self::Completed { number, answer } => turn::State::Completed(Commit {
                 number,
-                response_hash: Digest::from_stored(format!("{answer:?}")),
+                response_hash: Digest::from_stored(format!("{answer:?}").as_bytes()),
                 model: "local/echo".to_owned(),
                 usage: Usage::estimate("", ""),
                 cost: None,

@@ -210,7 +210,8 @@ fn attach(request: &TurnRequest, live: Arc<LiveTurn>) -> Result<Started, Error> 
     match (request.number, live.facts.number) {
         (Some(asserted), Some(actual)) if asserted != actual => Err(Error::WrongNumber { asserted, actual }),
         (Some(_) | None, Some(_) | None) => {
-            Ok(Started { facts: live.facts.clone(), replayed: true, source: Source::Live(live) })
+            let facts = Facts { why: Some("the turn was running already".to_owned()), ..live.facts.clone() };
+            Ok(Started { facts, replayed: true, source: Source::Live(live) })
         }
     }
 }

@@ -18,14 +18,14 @@ use turnwise_core::turn::OnBusy;
 use turnwise_engine::turn::{Input, TurnRequest};
 use utoipa::ToSchema;
 
-use super::{accepted, caller};
+use super::{caller, turn};
 use crate::access::Principal;
 use crate::app::App;
 use crate::body::JsonBody;
 use crate::context::RequestContext;
 use crate::error::{Error, ErrorBody};
 use crate::params::{TurnHeaders, parse_delivery, parse_on_busy};
-use crate::render::{self, TurnBody};
+use crate::render::TurnBody;
 use crate::sse;
 
 /// Version of the canonical input; a change of its form must not look like a
@@ -115,22 +115,18 @@ pub(crate) async fn chat(
     let stream = body.flag("stream").unwrap_or(false);
     let request = turn_request(&app, &principal, &context, turn_headers, body, stream)?;
     let key = request.key.clone();
-    context.note(|line| line.turn = Some(key.to_string()));
-
-    if stream {
-        let (facts, replayed, frames) = app.engine.stream(request).await?;
-        context.note(|line| (line.model, line.why) = (facts.model.clone(), facts.why.clone()));
-        return Ok(sse::reply(&facts, replayed, frames, sse::Chat::new(facts.clone()), context));
-    }
-    let (started, answer) = match app.engine.answer(request).await {
-        Ok(done) => done,
-        Err(error) => return accepted(prefer, error),
-    };
-    let facts = &started.facts;
-    context.note(|line| line.answered(facts, &answer, started.replayed));
-    let project = facts.project.as_ref().map(ToString::to_string);
-    let body = serde_json::to_vec(&TurnBody::committed(&key, project, &answer)).unwrap_or_default();
-    Ok(render::reply(facts, &answer, started.replayed, body))
+    turn(
+        &app,
+        context,
+        request,
+        prefer,
+        |facts| sse::Chat::new(facts.clone()),
+        |facts, answer| {
+            let project = facts.project.as_ref().map(ToString::to_string);
+            serde_json::to_vec(&TurnBody::committed(&key, project, answer)).unwrap_or_default()
+        },
+    )
+    .await
 }
 
 fn turn_request(

@@ -10,9 +10,9 @@ use turnwise_core::digest::Digest;
 use turnwise_core::id::TurnKey;
 use turnwise_core::json;
 use turnwise_core::turn::OnBusy;
-use turnwise_engine::turn::{Input, TurnRequest};
+use turnwise_engine::turn::{Answer, Input, TurnRequest};
 
-use super::{accepted, caller};
+use super::{caller, turn};
 use crate::access::Principal;
 use crate::app::App;
 use crate::body::{JsonBody, kind_of};
@@ -70,10 +70,21 @@ pub(crate) async fn create_chat_completion(
     body.faults.clone().into_result().map_err(Error::Invalid)?;
 
     let shape = sse::ChatCompletion { include_usage };
-    match key {
-        Some(key) => durable(&app, &principal, context, turn_headers, key, body, stream, shape).await,
-        None => once(&app, &principal, context, body, stream, shape).await,
-    }
+    let Some(key) = key else { return once(&app, &principal, context, body, stream, shape).await };
+    let request = TurnRequest {
+        caller: caller(&principal, &context),
+        key,
+        input_hash: input_hash(&body),
+        number: turn_headers.number,
+        delivery: turn_headers.delivery.unwrap_or_default(),
+        // Its conversation has no other turn to wait for.
+        on_busy: OnBusy::default(),
+        wait: turn_headers.prefer.patience(),
+        project: None,
+        input: input(&principal, &mut body),
+        stream,
+    };
+    turn(&app, context, request, turn_headers.prefer, |_| shape, |_, answer| verbatim(answer)).await
 }
 
 async fn once(
@@ -93,47 +104,12 @@ async fn once(
     }
     let (facts, answer) = app.engine.answer_once(caller, input).await?;
     context.note(|line| line.answered(&facts, &answer, false));
-    Ok(render::reply(&facts, &answer, false, answer.output.get().as_bytes().to_vec()))
+    Ok(render::reply(&facts, &answer, false, verbatim(&answer)))
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one request, each read once")]
-async fn durable(
-    app: &App,
-    principal: &Principal,
-    context: RequestContext,
-    headers: TurnHeaders,
-    key: TurnKey,
-    mut body: JsonBody,
-    stream: bool,
-    shape: sse::ChatCompletion,
-) -> Result<Response, Error> {
-    context.note(|line| line.turn = Some(key.to_string()));
-    let request = TurnRequest {
-        caller: caller(principal, &context),
-        key,
-        input_hash: input_hash(&body),
-        number: headers.number,
-        delivery: headers.delivery.unwrap_or_default(),
-        // Its conversation has no other turn to wait for.
-        on_busy: OnBusy::default(),
-        wait: headers.prefer.patience(),
-        project: None,
-        input: input(principal, &mut body),
-        stream,
-    };
-    if stream {
-        let (facts, replayed, frames) = app.engine.stream(request).await?;
-        context.note(|line| (line.model, line.why) = (facts.model.clone(), facts.why.clone()));
-        return Ok(sse::reply(&facts, replayed, frames, shape, context));
-    }
-    match app.engine.answer(request).await {
-        Ok((started, answer)) => {
-            context.note(|line| line.answered(&started.facts, &answer, started.replayed));
-            let bytes = answer.output.get().as_bytes().to_vec();
-            Ok(render::reply(&started.facts, &answer, started.replayed, bytes))
-        }
-        Err(error) => accepted(headers.prefer, error),
-    }
+/// The answer as the upstream wrote it.
+fn verbatim(answer: &Answer) -> Vec<u8> {
+    answer.output.get().as_bytes().to_vec()
 }
 
 fn input(principal: &Principal, body: &mut JsonBody) -> Input {

@@ -3,13 +3,15 @@
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
-use turnwise_engine::turn::Caller;
+use turnwise_engine::turn::{Answer, Caller, Facts, TurnRequest};
 
 use crate::access::Principal;
+use crate::app::App;
 use crate::context::RequestContext;
 use crate::error::{Error, turn_location};
 use crate::params::Prefer;
 use crate::render;
+use crate::sse::{self, Shape};
 
 pub(crate) mod chat;
 pub(crate) mod chat_completions;
@@ -27,6 +29,33 @@ fn caller(principal: &Principal, context: &RequestContext) -> Caller {
         api_key: principal.api_key.clone(),
         request_id: context.id().to_owned(),
         deadline: context.deadline(),
+    }
+}
+
+/// Answers with a durable turn: with its stream in `shape`, or with its committed
+/// answer as `body` renders it.
+async fn turn<S: Shape>(
+    app: &App,
+    context: RequestContext,
+    request: TurnRequest,
+    prefer: Prefer,
+    shape: impl FnOnce(&Facts) -> S,
+    body: impl FnOnce(&Facts, &Answer) -> Vec<u8>,
+) -> Result<Response, Error> {
+    context.note(|line| line.turn = Some(request.key.to_string()));
+    if request.stream {
+        let (facts, replayed, frames) = app.engine.stream(request).await?;
+        context.note(|line| (line.model, line.why) = (facts.model.clone(), facts.why.clone()));
+        let shape = shape(&facts);
+        return Ok(sse::reply(&facts, replayed, frames, shape, context));
+    }
+    match app.engine.answer(request).await {
+        Ok((started, answer)) => {
+            let facts = &started.facts;
+            context.note(|line| line.answered(facts, &answer, started.replayed));
+            Ok(render::reply(facts, &answer, started.replayed, body(facts, &answer)))
+        }
+        Err(error) => accepted(prefer, error),
     }
 }
 

@@ -1,0 +1,66 @@
+//! An engine over a table and a scripted provider, for tests and benchmarks below HTTP.
+
+use serde_json::json;
+use turnwise_core::digest::Digest;
+use turnwise_core::id::{ConversationId, Tenant, TurnId, TurnKey};
+use turnwise_core::limits::BUSY_WAIT;
+use turnwise_core::turn::{Delivery, OnBusy};
+use turnwise_engine::Engine;
+use turnwise_engine::turn::{Caller, Input, TurnRequest};
+use turnwise_providers::{ProviderSettings, Providers, Secret, Settings};
+use turnwise_store::queue::Queue;
+
+use crate::table::Table;
+
+/// Providers of which `openai` is the server at `base_url`.
+#[must_use]
+pub fn openai_at(base_url: &str) -> Providers {
+    let settings = ProviderSettings { key: Some(Secret::new("mock")), base_url: Some(base_url.to_owned()) };
+    let settings = Settings { providers: [("openai".to_owned(), settings)].into(), default_model: None };
+    Providers::new(&settings).expect("settings")
+}
+
+/// An engine over `table` whose `openai` is the server at `base_url`.
+#[must_use]
+pub fn engine(table: &Table, base_url: &str) -> Engine {
+    Engine::new(table.store(), Queue::in_process().0, openai_at(base_url))
+}
+
+/// Who asks in tests.
+#[must_use]
+pub fn caller() -> Caller {
+    Caller {
+        tenant: Tenant::default_tenant(),
+        user: "owner".to_owned(),
+        api_key: "01234567".to_owned(),
+        request_id: "req_0123456789abcdef0123456789abcdef".to_owned(),
+        deadline: None,
+    }
+}
+
+/// The turn `turn` of `conversation`: `text`, buffered, by `model`.
+#[must_use]
+pub fn request(conversation: &str, turn: &str, text: &str, model: &str) -> TurnRequest {
+    let messages = json!([{"role": "user", "content": text}]);
+    TurnRequest {
+        caller: caller(),
+        key: TurnKey {
+            conversation: ConversationId::parse("conversation", conversation).expect("a conversation's name"),
+            turn: TurnId::parse("turn", turn).expect("a turn's name"),
+        },
+        input_hash: Digest::of(text),
+        number: None,
+        delivery: Delivery::AtLeastOnce,
+        on_busy: OnBusy::default(),
+        wait: BUSY_WAIT,
+        project: None,
+        input: Input {
+            model: Some(model.to_owned()),
+            fields: [("messages".to_owned(), turnwise_core::json::raw(&messages))].into(),
+            remembers: true,
+            api_key: "01234567".to_owned(),
+            user: "owner".to_owned(),
+        },
+        stream: false,
+    }
+}
