@@ -11,6 +11,7 @@
 mod crash;
 mod faults;
 mod house;
+mod lambda;
 mod providers;
 mod routes;
 mod units;
