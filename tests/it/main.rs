@@ -8,6 +8,7 @@
     reason = "tests run no Lambda, and their helpers may panic as tests do"
 )]
 
+mod api;
 mod crash;
 mod faults;
 mod house;

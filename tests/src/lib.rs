@@ -1,5 +1,6 @@
 //! What the tests share.
 //!
+//! - [`app`]: a whole Turnwise on a loopback port
 //! - [`table`]: an embedded DynamoDB engine for each test
 //! - [`rig`]: an engine over it
 //! - [`faults`]: faults between the SDK and the table
@@ -16,6 +17,7 @@
     reason = "test support: it runs no Lambda, and a broken premise should stop the test where it breaks"
 )]
 
+pub mod app;
 pub mod faults;
 pub mod lambda;
 pub mod process;
