@@ -12,6 +12,7 @@ mod api;
 mod crash;
 mod faults;
 mod house;
+mod lambda;
 mod providers;
 mod routes;
 mod units;

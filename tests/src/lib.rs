@@ -6,6 +6,7 @@
 //! - [`faults`]: faults between the SDK and the table
 //! - [`process`]: the real program, started, killed and started again
 //! - [`proxy`]: what stands between the program and all it talks to, and stops it there
+//! - [`lambda`]: a Runtime API, for the real binaries of the functions
 //! - [`scripted`]: an LLM provider that does as it is told, in place of paid ones
 
 #![allow(
@@ -18,6 +19,7 @@
 
 pub mod app;
 pub mod faults;
+pub mod lambda;
 pub mod process;
 pub mod proxy;
 pub mod rig;

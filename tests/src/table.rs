@@ -52,10 +52,15 @@ impl Table {
         Store::new(&client::local(&self.endpoint, None), TABLE)
     }
 
+    /// The SDK's own client, for what no use case does.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::new(&client::local(&self.endpoint, None))
+    }
+
     /// Every row, for invariants. Only tests scan.
     pub async fn rows(&self) -> Vec<Row> {
-        let client = Client::new(&client::local(&self.endpoint, None));
-        let mut pages = client.scan().table_name(TABLE).consistent_read(true).into_paginator().items().send();
+        let mut pages = self.client().scan().table_name(TABLE).consistent_read(true).into_paginator().items().send();
         let mut rows = Vec::new();
         while let Some(row) = pages.next().await {
             rows.push(row.expect("a row"));

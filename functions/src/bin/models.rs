@@ -1,0 +1,9 @@
+//! Models, health, the OpenAPI document.
+
+use std::process::ExitCode;
+
+use turnwise_http::routes::Function;
+
+fn main() -> ExitCode {
+    turnwise_functions::serve(Function::Models)
+}

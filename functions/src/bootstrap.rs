@@ -1,0 +1,65 @@
+//! From the environment to a running engine.
+
+use std::process::ExitCode;
+
+use tracing_subscriber::EnvFilter;
+use turnwise_core::fault::Faults;
+use turnwise_engine::Engine;
+use turnwise_http::Access;
+use turnwise_store::queue::Queue;
+use turnwise_store::{Store, client};
+
+use crate::settings::{DEFAULT_LOG, Settings};
+
+/// Composes the engine and lets `body` run with it until the process ends. Lambda
+/// reports an exit code other than 0 as a function that did not start.
+pub(crate) fn run(body: impl AsyncFnOnce(Engine, Access) -> Result<(), lambda_runtime::Error>) -> ExitCode {
+    let settings = Settings::from_environment();
+    log(settings.as_ref().map_or(DEFAULT_LOG, |settings| &settings.log));
+    match settings.map_err(refuse).and_then(|settings| block_on(settings, body)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Stopped) => ExitCode::FAILURE,
+    }
+}
+
+/// The process cannot go on; the log says why.
+struct Stopped;
+
+fn refuse(faults: Faults) -> Stopped {
+    tracing::error!(%faults, "the settings are not valid; nothing was started");
+    Stopped
+}
+
+/// One thread: it starts sooner than several, and a function has less than one
+/// processor until it has more than 1,769 MB. See `infra/decisions/0002-runtime-flavour.md`.
+fn block_on(
+    settings: Settings,
+    body: impl AsyncFnOnce(Engine, Access) -> Result<(), lambda_runtime::Error>,
+) -> Result<(), Stopped> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        tracing::error!(%error, "the operating system refused what an async runtime needs");
+        Stopped
+    })?;
+    let ended = runtime.block_on(async {
+        let sdk = client::cloud().await;
+        let (store, queue) = (Store::new(&sdk, &settings.table), Queue::sqs(&sdk, &settings.queue_url));
+        body(Engine::new(store, queue, settings.providers), settings.access).await
+    });
+    ended.map_err(|error| {
+        tracing::error!(%error, "the Lambda runtime ended");
+        Stopped
+    })
+}
+
+/// JSON lines on standard output, where Lambda takes them for CloudWatch.
+fn log(filter: &str) {
+    let log = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_span_list(false)
+        .with_ansi(false)
+        .with_env_filter(EnvFilter::new(filter))
+        .with_writer(std::io::stdout);
+    // Fails only if somebody has set a logger before, and nobody does.
+    let _ = log.try_init();
+}

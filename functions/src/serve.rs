@@ -1,0 +1,45 @@
+//! A function behind API Gateway.
+
+use std::process::ExitCode;
+
+use lambda_http::{Adapter, Request, RequestExt as _};
+use lambda_runtime::Runtime;
+use lambda_runtime::layers::TracingLayer;
+use tower::layer::layer_fn;
+use tower::util::MapRequest;
+use turnwise_core::time::Timestamp;
+use turnwise_http::routes::Function;
+use turnwise_http::{App, Deadline};
+
+use crate::bootstrap;
+use crate::finish::Finish;
+
+/// Serves the routes of `function` until the process ends.
+pub fn serve(function: Function) -> ExitCode {
+    bootstrap::run(async |engine, access| {
+        let router = turnwise_http::router(App { engine: engine.clone(), access }, &[function]);
+        let service = MapRequest::new(router, with_deadline);
+        match function {
+            // Its clients choose by "stream" in the body, so that both kinds of answers
+            // leave it in the same way; API Gateway takes them apart.
+            Function::Stream => {
+                let runtime = lambda_http::streaming_runtime(service);
+                let runtime = runtime.layer(layer_fn(move |inner| Finish::new(inner, engine.clone())));
+                runtime.layer(TracingLayer::new()).run().await
+            }
+            Function::Conversations | Function::Models => {
+                // What `lambda_http::run` does; it takes no layers.
+                let runtime = Runtime::new(Adapter::from(service));
+                let runtime = runtime.layer(layer_fn(move |inner| Finish::new(inner, engine.clone())));
+                runtime.layer(TracingLayer::new()).run().await
+            }
+        }
+    })
+}
+
+fn with_deadline(mut request: Request) -> Request {
+    if let Some(deadline) = request.lambda_context_ref().map(|context| context.deadline) {
+        request.extensions_mut().insert(Deadline(Timestamp(deadline)));
+    }
+    request
+}

@@ -1,0 +1,173 @@
+//! What the environment says, read once and checked as a whole.
+
+use tracing_subscriber::EnvFilter;
+use turnwise_core::digest::Digest;
+use turnwise_core::fault::{Fault, Faults};
+use turnwise_http::Access;
+use turnwise_providers::{Providers, Settings as ProviderSettings};
+
+const TABLE: &str = "TURNWISE_TABLE";
+const QUEUE_URL: &str = "TURNWISE_QUEUE_URL";
+const API_KEYS: &str = "TURNWISE_API_KEYS_SHA256";
+const DEFAULT_MODEL: &str = "TURNWISE_DEFAULT_MODEL";
+const LOG: &str = "RUST_LOG";
+
+/// What is logged unless `RUST_LOG` says otherwise.
+pub(crate) const DEFAULT_LOG: &str = "info";
+
+/// The field under which the providers report a bad default model.
+const DEFAULT_MODEL_FIELD: &str = "default_model";
+
+/// What the environment says.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// The table's name.
+    pub(crate) table: String,
+    /// The queue's URL.
+    pub(crate) queue_url: String,
+    /// The keys that are accepted.
+    pub(crate) access: Access,
+    /// The providers that are configured.
+    pub(crate) providers: Providers,
+    /// What is logged, in the syntax of `RUST_LOG`.
+    pub(crate) log: String,
+}
+
+impl Settings {
+    /// The environment's.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(crate) fn from_environment() -> Result<Self, Faults> {
+        Self::read(variable)
+    }
+
+    /// What `lookup` finds under the names of the variables. White space around a
+    /// value is taken off, and an empty value counts as absent.
+    ///
+    /// # Errors
+    /// All that is missing or malformed, each under its variable's name. A fault never
+    /// shows a value that may be secret.
+    fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Faults> {
+        let find = |name: &str| lookup(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let mut faults = Faults::default();
+        let table = faults.keep(required(TABLE, find(TABLE)));
+        let queue_url = required(QUEUE_URL, find(QUEUE_URL)).and_then(url);
+        let queue_url = faults.keep(queue_url);
+        let access = access(&find(API_KEYS).unwrap_or_default(), &mut faults);
+        let providers = providers(find(DEFAULT_MODEL), &lookup, &mut faults);
+        let log = faults.keep(log(find(LOG)));
+        match (table, queue_url, providers, log) {
+            (Some(table), Some(queue_url), Some(providers), Some(log)) if faults.0.is_empty() => {
+                Ok(Self { table, queue_url, access, providers, log })
+            }
+            _ => Err(faults),
+        }
+    }
+}
+
+fn required(name: &str, value: Option<String>) -> Result<String, Fault> {
+    value.ok_or_else(|| Fault::new(name, "This variable is required."))
+}
+
+fn url(text: String) -> Result<String, Fault> {
+    let is_url = text.starts_with("https://") || text.starts_with("http://");
+    if is_url { Ok(text) } else { Err(Fault::new(QUEUE_URL, "A queue's URL starts with https:// or http://.")) }
+}
+
+/// The keys that are accepted. `text` lists their digests, separated by commas or
+/// white space.
+fn access(text: &str, faults: &mut Faults) -> Access {
+    let entries = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty());
+    let mut digests = Vec::new();
+    for (at, entry) in entries.enumerate() {
+        match Digest::parse(entry) {
+            Some(digest) => digests.push(digest),
+            // Not shown: it may be a key that somebody forgot to hash.
+            None => faults
+                .add(API_KEYS, format!("Entry {} is not a SHA-256, which has 64 hexadecimal digits.", at + 1)),
+        }
+    }
+    Access::to_digests(digests)
+}
+
+fn providers(
+    default_model: Option<String>,
+    lookup: impl Fn(&str) -> Option<String>,
+    faults: &mut Faults,
+) -> Option<Providers> {
+    let settings = ProviderSettings { default_model, ..ProviderSettings::read(lookup) };
+    let found = Providers::new(&settings).map_err(|found| faults.0.extend(found.0.into_iter().map(by_variable)));
+    found.ok()
+}
+
+/// A provider's fault under the name of the variable that causes it.
+fn by_variable(fault: Fault) -> Fault {
+    if fault.field == DEFAULT_MODEL_FIELD { Fault::new(DEFAULT_MODEL, fault.message) } else { fault }
+}
+
+fn log(value: Option<String>) -> Result<String, Fault> {
+    let text = value.unwrap_or_else(|| DEFAULT_LOG.to_owned());
+    match EnvFilter::builder().parse(&text) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(Fault::new(LOG, format!("This is no filter for logs ({error})."))),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the bootstrap composes the program, so it reads the environment")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGEST: &str = "60be9aa2d9629dd3ec50f5cf72787bd0e548d0bbc2ba179470c3caf93cc83959";
+
+    fn read(rows: &[(&str, &str)]) -> Result<Settings, Faults> {
+        Settings::read(|name| rows.iter().find(|row| row.0 == name).map(|row| row.1.to_owned()))
+    }
+
+    fn faulty_fields(rows: &[(&str, &str)]) -> Vec<String> {
+        read(rows).err().unwrap_or_default().0.into_iter().map(|fault| fault.field).collect()
+    }
+
+    #[test]
+    fn table_and_queue_are_enough() {
+        let settings = read(&[(TABLE, " turnwise\n"), (QUEUE_URL, "https://sqs/1/q")]).unwrap();
+        assert_eq!(settings.table, "turnwise");
+        assert_eq!(settings.queue_url, "https://sqs/1/q");
+        assert_eq!(settings.log, DEFAULT_LOG);
+    }
+
+    #[test]
+    fn all_faults_are_listed_at_once() {
+        let rows = [
+            (TABLE, " "),
+            (QUEUE_URL, "turnwise"),
+            (API_KEYS, "tw_secret"),
+            (DEFAULT_MODEL, "nobody/nothing"),
+            ("OPENAI_BASE_URL", "not a url"),
+            (LOG, "info,=,"),
+        ];
+        assert_eq!(faulty_fields(&rows), [TABLE, QUEUE_URL, API_KEYS, "OPENAI_BASE_URL", DEFAULT_MODEL, LOG]);
+        assert!(!read(&rows).unwrap_err().to_string().contains("secret"));
+    }
+
+    #[test]
+    fn keys_are_64_hexadecimal_digits_between_commas_or_spaces() {
+        let check = |text: &str, accepted: bool| {
+            let faults = faulty_fields(&[(TABLE, "t"), (QUEUE_URL, "https://q"), (API_KEYS, text)]);
+            assert_eq!(faults.is_empty(), accepted, "{text}: {faults:?}");
+        };
+        check("", true);
+        check(DIGEST, true);
+        check(&DIGEST.to_uppercase(), true);
+        check(&format!("{DIGEST},{DIGEST} {DIGEST}, {DIGEST},"), true);
+        check(&DIGEST[1..], false);
+        check(&format!("{DIGEST}0"), false);
+        check(&format!("g{}", &DIGEST[1..]), false);
+        check(&format!("{DIGEST};{DIGEST}"), false);
+    }
+}

@@ -1,0 +1,106 @@
+//! The sample events of the repository, each against the function it is for.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde_json::Value;
+use turnwise_tests::lambda::{Function, Queue, Setup};
+use turnwise_tests::table::Table;
+
+use super::replayed;
+
+/// What an event is to bring about.
+enum Expected {
+    /// This status, with a body that contains this text.
+    Status(u16, &'static str),
+    /// This status, from storage.
+    Replay(u16),
+    /// A batch of which these messages come back.
+    Failures(&'static [&'static str]),
+}
+
+use Expected::{Failures, Replay, Status};
+
+/// Event, function, outcome: in this order, as later ones read what earlier ones wrote.
+const EVENTS: &[(&str, &str, Expected)] = &[
+    ("chat", "stream", Status(200, "Echo: Hello, what can you do?")),
+    ("chat-retry", "stream", Replay(200)),
+    ("chat-stream", "stream", Status(200, "event: done")),
+    ("chat-bad-json", "stream", Status(400, "invalid_request_error")),
+    ("chat-no-key", "stream", Status(401, "invalid_api_key")),
+    ("completions", "stream", Status(200, "chat.completion")),
+    ("completions-stream", "stream", Status(200, "data: [DONE]")),
+    ("threads", "conversations", Status(200, "\"events\"")),
+    ("thread-turns", "conversations", Status(200, "Echo: ")),
+    ("turn", "conversations", Status(200, "Echo: ")),
+    ("models", "models", Status(200, "local/echo")),
+    ("model", "models", Status(200, "local/echo")),
+    ("healthz", "models", Status(200, "ok")),
+    ("readyz", "models", Status(200, "ok")),
+    ("openapi", "models", Status(200, "/v1/chat")),
+    ("sqs-turn", "worker", Failures(&[])),
+    ("sqs-batch", "worker", Failures(&["19dd0b57-b21e-4ac1-bd88-01bbb068cb03"])),
+];
+
+/// The environment that the sample events come with; no event itself.
+const ENVIRONMENT: &str = "env";
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../infra/events")
+}
+
+fn read(name: &str) -> Value {
+    let path = folder().join(format!("{name}.json"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[tokio::test]
+async fn every_sample_event_is_answered_by_its_function() {
+    let (table, queue) = (Table::start().await, Queue::start().await);
+    let environment = read(ENVIRONMENT);
+    let digests = environment["Parameters"]["TURNWISE_API_KEYS_SHA256"].as_str().expect("the sample key's digest");
+    let setup = Setup::of(&table).queue(&queue).with("TURNWISE_API_KEYS_SHA256", digests);
+
+    let mut function: Option<(&str, Function)> = None;
+    for (event, name, expected) in EVENTS {
+        if function.as_ref().is_none_or(|(running, _)| running != name) {
+            function = Some((name, Function::start(name, &setup).await));
+        }
+        let (_, running) = function.as_ref().expect("it was just started");
+        check(event, running, expected).await;
+    }
+}
+
+async fn check(event: &str, function: &Function, expected: &Expected) {
+    let invocation = function.invoke(read(event));
+    match expected {
+        Status(status, text) => {
+            let reply = invocation.reply().await;
+            assert_eq!(reply.status, *status, "{event}: {}\n{}", reply.body, function.log());
+            assert!(reply.body.contains(text), "{event}: no {text:?} in {}", reply.body);
+        }
+        Replay(status) => {
+            let reply = invocation.reply().await;
+            assert_eq!(reply.status, *status, "{event}: {}\n{}", reply.body, function.log());
+            assert!(replayed(&reply), "{event}: {:?}", reply.headers);
+        }
+        Failures(ids) => {
+            let response = invocation.value().await;
+            let failures = response["batchItemFailures"].as_array().expect("a partial batch response");
+            let failed: Vec<&str> = failures.iter().filter_map(|item| item["itemIdentifier"].as_str()).collect();
+            assert_eq!(failed, *ids, "{event}: {}", function.log());
+        }
+    }
+}
+
+#[test]
+fn every_sample_event_has_an_outcome() {
+    let entries = std::fs::read_dir(folder()).expect("infra/events is there");
+    let paths = entries.map(|entry| entry.expect("a folder can be read").path());
+    let json = paths.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
+    let files: BTreeSet<String> =
+        json.map(|path| path.file_stem().expect("a file has a name").to_string_lossy().into_owned()).collect();
+    let named = EVENTS.iter().map(|(event, _, _)| *event).chain([ENVIRONMENT]);
+    assert_eq!(files, named.map(str::to_owned).collect());
+}
