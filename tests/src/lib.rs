@@ -25,3 +25,10 @@ pub mod proxy;
 pub mod rig;
 pub mod scripted;
 pub mod table;
+
+/// Taken by tests that use all of the machine for a while: two at once would only
+/// show that a starved process is slow.
+pub fn heavy() -> &'static tokio::sync::Mutex<()> {
+    static HEAVY: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    &HEAVY
+}

@@ -28,6 +28,14 @@ pub type Row = std::collections::HashMap<String, AttributeValue>;
 impl Table {
     /// Starts an engine and makes the table.
     pub async fn start() -> Self {
+        let table = Self::without_table();
+        table.store().create_table().await.expect("the table is made");
+        table
+    }
+
+    /// Starts an engine, for a program that makes its table itself.
+    #[must_use]
+    pub fn without_table() -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_nodelay(true).expect("no delay");
         socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
@@ -35,9 +43,7 @@ impl Table {
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
         let database = Database::memory().expect("an engine in memory");
         let server = tokio::spawn(dynoxide::server::serve_on(listener, database));
-        let table = Self { endpoint, server };
-        table.store().create_table().await.expect("the table is made");
-        table
+        Self { endpoint, server }
     }
 
     /// Where the engine listens.

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use turnwise_tests::heavy;
 use turnwise_tests::process::{Program, Server, allow_sockets};
 use turnwise_tests::proxy::{Crash, Proxy};
 use turnwise_tests::scripted::{Script, ScriptedProvider};
@@ -41,7 +42,7 @@ impl World {
         for answer in ANSWERS {
             provider.on_text("second", Script::answer(answer));
         }
-        Self { folder: tempfile::tempdir().unwrap(), table: Table::start().await, provider }
+        Self { folder: tempfile::tempdir().unwrap(), table: Table::start(), provider }
     }
 
     /// Starts the program, always on the same folder and the same table. Its
@@ -118,6 +119,7 @@ async fn check_boundaries(mode: Mode, delivery: Delivery) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_turn_crosses_the_listed_boundaries_and_no_other() {
+    let _turn = heavy().lock().await;
     allow_sockets();
     let mut checks = JoinSet::new();
     for (mode, delivery) in turns() {
@@ -187,6 +189,7 @@ async fn check_replays(server: &Server, request: &Request, ended: &Ended, expect
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_turn_killed_at_any_boundary_is_made_once() {
+    let _turn = heavy().lock().await;
     allow_sockets();
     // All at once: most of the time goes by while leases of the dead lapse.
     let (mut checks, mut names) = (JoinSet::new(), HashMap::new());

@@ -8,6 +8,7 @@ use futures_util::stream;
 use serde_json::json;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
+use turnwise_tests::heavy;
 use turnwise_tests::process::{Program, Reply, allow_sockets};
 use turnwise_tests::scripted::{Gate, Script, ScriptedProvider};
 
@@ -22,7 +23,7 @@ async fn check(request: Request, turn: &str, conversation: &str) {
     allow_sockets();
     let (gate, provider) = (Gate::closed(), ScriptedProvider::start().await);
     provider.otherwise(Script::answer("The one answer").gated(&gate));
-    let (folder, table) = (tempfile::tempdir().unwrap(), Table::start().await);
+    let (folder, table) = (tempfile::tempdir().unwrap(), Table::start());
     let program = Program::new(&folder.path().join("data")).table(table.url()).provider(provider.base_url());
     let server = Arc::new(program.start().await);
 
@@ -63,12 +64,14 @@ async fn check(request: Request, turn: &str, conversation: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_equal_turns_at_once_are_one() {
+    let _turn = heavy().lock().await;
     let body = json!({"session_id": "c", "turn_id": "1", "message": "hello"});
     check(Request::chat(body), "c:1", "#c").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_equal_completions_with_one_key_are_one() {
+    let _turn = heavy().lock().await;
     let body = json!({"model": "openai/scripted", "messages": [{"role": "user", "content": "hello"}]});
     let request = Request { path: "/v1/chat/completions", body, headers: Vec::new() };
     check(request.header("idempotency-key", "order-66"), "order-66", "order-66").await;

@@ -18,8 +18,8 @@ pub(super) struct Held {
 }
 
 impl Table {
-    pub(super) async fn start() -> Self {
-        Self(table::Table::start().await)
+    pub(super) fn start() -> Self {
+        Self(table::Table::without_table())
     }
 
     pub(super) fn url(&self) -> &str {
