@@ -84,8 +84,9 @@ fn access(text: &str, faults: &mut Faults) -> Access {
         match Digest::parse(entry) {
             Some(digest) => digests.push(digest),
             // Not shown: it may be a key that somebody forgot to hash.
-            None => faults
-                .add(API_KEYS, format!("Entry {} is not a SHA-256, which has 64 hexadecimal digits.", at + 1)),
+            None => {
+                faults.add(API_KEYS, format!("Entry {} is not a SHA-256, which has 64 hexadecimal digits.", at + 1))
+            }
         }
     }
     Access::to_digests(digests)
