@@ -12,8 +12,10 @@
 //! ```
 //!
 //! The body of a turn ends after its commit, so in order nothing is left to do at the
-//! freeze. When the client goes away it is otherwise. Lambda itself reads such a body
-//! to its end. Where somebody replies early or breaks the connection, the request is
+//! freeze. When the client goes away it may be otherwise. Lambda promises to read on
+//! ("streamed responses are not interrupted or stopped when the invoking client
+//! connection is broken", <https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html>).
+//! Where the reply comes early all the same, or the connection breaks, the request is
 //! over at once, the channel is closed, and the detached task drops the body at its
 //! next chunk. The turn goes on, since its producer is a task of the engine and not
 //! part of the body; but with the next poll it would be frozen in mid-answer, its lease

@@ -16,17 +16,18 @@ const OF_OUTER_CARGO: [&str; 3] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_PRIMA
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let folder = BUILT.get_or_init(|| build(&own_profile()));
+    let folder = BUILT.get_or_init(|| build(&own_profile(), &["--workspace"]));
     in_folder(folder, name)
 }
 
-/// The binary `name`, built in another `profile`, for measurements.
+/// The folder with the functions and their reference as they come out of another
+/// `profile`, for measurements. Only these: the packages are built in this way too.
 ///
 /// # Panics
-/// If it cannot be built.
+/// If they cannot be built.
 #[must_use]
-pub fn binary_of(profile: &str, name: &str) -> PathBuf {
-    in_folder(&build(profile), name)
+pub fn functions_in(profile: &str) -> PathBuf {
+    build(profile, &["-p", "turnwise-functions", "-p", "turnwise-tests"])
 }
 
 fn in_folder(folder: &Path, name: &str) -> PathBuf {
@@ -35,11 +36,11 @@ fn in_folder(folder: &Path, name: &str) -> PathBuf {
     path
 }
 
-/// Builds all binaries and says where they are.
-fn build(profile: &str) -> PathBuf {
+/// Builds the binaries of `packages` and says where they are.
+fn build(profile: &str, packages: &[&str]) -> PathBuf {
     let target = target();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).arg("build").args(["--workspace", "--bins", "--quiet"]);
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--bins", "--quiet"]).args(packages);
     cargo.arg("--profile").arg(profile).arg("--target-dir").arg(&target);
     for (variable, _) in std::env::vars_os() {
         if OF_OUTER_CARGO.iter().any(|prefix| variable.to_string_lossy().starts_with(prefix)) {

@@ -26,7 +26,7 @@ mod setup;
 use std::time::Duration;
 
 pub use self::api::HangUp;
-pub use self::binary::{binary, binary_of};
+pub use self::binary::{binary, functions_in};
 pub use self::event::Event;
 pub use self::function::{Exit, Function};
 pub use self::reply::{Invocation, Mode, Reply};

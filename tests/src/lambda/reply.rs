@@ -84,12 +84,20 @@ impl Invocation {
         }
     }
 
-    /// The whole answer of any function.
+    /// The whole answer as it was sent.
+    ///
+    /// # Panics
+    /// If the function reports an error.
+    pub async fn bytes(mut self) -> Vec<u8> {
+        self.whole().await
+    }
+
+    /// The whole answer of a function that is not behind API Gateway.
     ///
     /// # Panics
     /// If the function reports an error, or what it sends is no JSON.
-    pub async fn value(mut self) -> Value {
-        let bytes = self.whole().await;
+    pub async fn value(self) -> Value {
+        let bytes = self.bytes().await;
         serde_json::from_slice(&bytes).expect("a buffered answer is JSON")
     }
 
