@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal as listen};
 use tracing_subscriber::EnvFilter;
 use turnwise_engine::Engine;
 
@@ -83,16 +82,4 @@ pub(crate) fn log_to_stderr() {
     let log = log.with_writer(std::io::stderr);
     // Fails only if somebody has set a logger before, and nobody does.
     let _ = log.try_init();
-}
-
-/// Completes at Ctrl-C or SIGTERM.
-///
-/// # Errors
-/// When the signals cannot be listened for.
-pub(crate) async fn signal() -> anyhow::Result<()> {
-    let mut terminate = listen(SignalKind::terminate()).context("SIGTERM cannot be listened for")?;
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => result.context("Ctrl-C cannot be listened for"),
-        _ = terminate.recv() => Ok(()),
-    }
 }

@@ -10,6 +10,7 @@ use axum::response::Html;
 use axum::routing::get;
 use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal as signal_stream};
 use turnwise_core::limits::SHUTDOWN_GRACE;
 use turnwise_engine::Engine;
 use turnwise_engine::recover::Handled;
@@ -108,7 +109,7 @@ async fn serve(listener: TcpListener, router: Router, engine: Engine, receiver: 
     tokio::select! {
         result = &mut serving => return result.context("the server stopped"),
         () = work(&engine, &receiver) => {}
-        signal = banner::signal() => signal?,
+        signal = signal() => signal?,
     }
     stop.send_replace(true);
     finish(&engine, serving).await
@@ -129,7 +130,7 @@ async fn finish(engine: &Engine, serving: impl Future<Output = std::io::Result<(
     tokio::select! {
         result = &mut ending => return result.context("the server stopped"),
         () = engine.clock.sleep(SHUTDOWN_GRACE) => {}
-        signal = banner::signal() => signal?,
+        signal = signal() => signal?,
     }
     tracing::info!(running = engine.tasks.running(), "handing running turns over");
     engine.tasks.hand_over();
@@ -154,5 +155,17 @@ async fn work(engine: &Engine, receiver: &Receiver) {
                 tracing::debug!(%error, "the queue is closed");
             }
         });
+    }
+}
+
+/// Completes at Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// When the signals cannot be listened for.
+async fn signal() -> anyhow::Result<()> {
+    let mut terminate = signal_stream(SignalKind::terminate()).context("SIGTERM cannot be listened for")?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result.context("Ctrl-C cannot be listened for"),
+        _ = terminate.recv() => Ok(()),
     }
 }
