@@ -8,6 +8,8 @@
     reason = "tests run no Lambda, and their helpers may panic as tests do"
 )]
 
+mod api;
+mod crash;
 mod faults;
 mod house;
 mod lambda;

@@ -28,6 +28,14 @@ pub type Row = std::collections::HashMap<String, AttributeValue>;
 impl Table {
     /// Starts an engine and makes the table.
     pub async fn start() -> Self {
+        let table = Self::without_table();
+        table.store().create_table().await.expect("the table is made");
+        table
+    }
+
+    /// Starts an engine, for a program that makes its table itself.
+    #[must_use]
+    pub fn without_table() -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_nodelay(true).expect("no delay");
         socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
@@ -35,9 +43,7 @@ impl Table {
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
         let database = Database::memory().expect("an engine in memory");
         let server = tokio::spawn(dynoxide::server::serve_on(listener, database));
-        let table = Self { endpoint, server };
-        table.store().create_table().await.expect("the table is made");
-        table
+        Self { endpoint, server }
     }
 
     /// Where the engine listens.
@@ -52,10 +58,15 @@ impl Table {
         Store::new(&client::local(&self.endpoint, None), TABLE)
     }
 
+    /// The SDK's own client, for what no use case does.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::new(&client::local(&self.endpoint, None))
+    }
+
     /// Every row, for invariants. Only tests scan.
     pub async fn rows(&self) -> Vec<Row> {
-        let client = Client::new(&client::local(&self.endpoint, None));
-        let mut pages = client.scan().table_name(TABLE).consistent_read(true).into_paginator().items().send();
+        let mut pages = self.client().scan().table_name(TABLE).consistent_read(true).into_paginator().items().send();
         let mut rows = Vec::new();
         while let Some(row) = pages.next().await {
             rows.push(row.expect("a row"));

@@ -65,7 +65,7 @@ impl From<Fault> for Faults {
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, fault) in self.0.iter().enumerate() {
-            let separator = if at == 0 { "" } else { "; " };
+            let separator = if at == 0 { "" } else { " " };
             write!(f, "{separator}{fault}")?;
         }
         Ok(())

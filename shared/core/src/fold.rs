@@ -122,7 +122,10 @@ impl Choice {
     fn complete(self, index: u64) -> Value {
         let mut message = self.message;
         message.entry("role").or_insert_with(|| json!("assistant"));
-        message.entry("content").or_insert(Value::Null);
+        // OpenAI's description of a message requires both, also where they are null.
+        for required in ["content", "refusal"] {
+            message.entry(required).or_insert(Value::Null);
+        }
         if !self.tool_calls.is_empty() {
             let calls = self.tool_calls.into_values().map(Value::Object).collect();
             message.insert("tool_calls".to_owned(), Value::Array(calls));
@@ -186,7 +189,7 @@ mod tests {
             &json!({"id": "c1", "object": "chat.completion", "created": 1, "model": "m",
                     "usage": {"prompt_tokens": 1, "completion_tokens": 2},
                     "choices": [{"index": 0, "finish_reason": "stop", "logprobs": null,
-                                 "message": {"role": "assistant", "content": "Hello"}}]}),
+                                 "message": {"role": "assistant", "content": "Hello", "refusal": null}}]}),
         );
     }
 
@@ -202,7 +205,7 @@ mod tests {
                     {"index": 1, "id": "b", "type": "function", "function": {"name": "g", "arguments": "{}"}}]}, "finish_reason": "tool_calls"}]}),
             ],
             &json!({"object": "chat.completion", "choices": [{"index": 0, "finish_reason": "tool_calls", "logprobs": null,
-                "message": {"role": "assistant", "content": null, "tool_calls": [
+                "message": {"role": "assistant", "content": null, "refusal": null, "tool_calls": [
                     {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{\"x\":1}"}},
                     {"id": "b", "type": "function", "function": {"name": "g", "arguments": "{}"}}]}}]}),
         );
@@ -218,7 +221,7 @@ mod tests {
             ],
             &json!({"object": "chat.completion", "system_fingerprint": "fp", "x_custom": 7,
                     "choices": [{"index": 0, "finish_reason": null, "logprobs": {"content": [1, 2]},
-                                 "message": {"role": "assistant", "content": null, "reasoning_content": "ab"}}]}),
+                                 "message": {"role": "assistant", "content": null, "refusal": null, "reasoning_content": "ab"}}]}),
         );
     }
 

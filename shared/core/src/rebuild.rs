@@ -89,10 +89,10 @@ mod tests {
         check(&json!({"id": "c", "object": "chat.completion", "created": 1, "model": "m", "system_fingerprint": "f",
             "usage": {"prompt_tokens": 1, "completion_tokens": 2},
             "choices": [{"index": 0, "finish_reason": "stop", "logprobs": {"content": [1]},
-                         "message": {"role": "assistant", "content": "hello"}}]}));
+                         "message": {"role": "assistant", "content": "hello", "refusal": null}}]}));
         check(&json!({"id": "c", "object": "chat.completion", "choices": [
-            {"index": 0, "finish_reason": "tool_calls", "logprobs": null, "message": {"role": "assistant", "content": null,
+            {"index": 0, "finish_reason": "tool_calls", "logprobs": null, "message": {"role": "assistant", "content": null, "refusal": null,
              "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}]}},
-            {"index": 1, "finish_reason": "length", "logprobs": null, "message": {"role": "assistant", "content": "x"}}]}));
+            {"index": 1, "finish_reason": "length", "logprobs": null, "message": {"role": "assistant", "content": "x", "refusal": null}}]}));
     }
 }

@@ -1,5 +1,6 @@
 //! Conversations and turns read back.
 
+use turnwise_core::fault::Fault;
 use turnwise_core::id::{ConversationId, ProjectId, Tenant, TurnKey};
 use turnwise_core::turn::{Conversation, State, Turn};
 use turnwise_store::{CommittedTurn, ThreadPage};
@@ -43,7 +44,8 @@ impl Engine {
     /// newest first.
     ///
     /// # Errors
-    /// When the store does not answer.
+    /// [`Error::Invalid`] for an `after` that no page gave, and when the store does
+    /// not answer.
     pub async fn threads(
         &self,
         tenant: &Tenant,
@@ -52,6 +54,10 @@ impl Engine {
         after: Option<&str>,
         limit: usize,
     ) -> Result<ThreadPage, Error> {
+        if after.is_some_and(|after| !ThreadPage::is_cursor(after)) {
+            let fault = Fault::new("after", "Expected the \"next\" of an earlier page.");
+            return Err(Error::Invalid(fault.into()));
+        }
         Ok(self.retry(|_| self.store.threads(tenant, user, project, after, limit)).await?)
     }
 
@@ -82,8 +88,9 @@ impl Engine {
     /// # Errors
     /// [`Error::NotFound`] when there is none.
     pub async fn find_turn(&self, tenant: &Tenant, key: &str) -> Result<FoundTurn, Error> {
-        let named = TurnKey::parse("key", key).map_err(|fault| Error::Invalid(fault.into()))?;
         let hidden = TurnKey::hidden("key", key).map_err(|fault| Error::Invalid(fault.into()))?;
+        // A stateless request may have a key that is no `session:turn`, such as `a:`.
+        let named = TurnKey::parse("key", key).ok().flatten();
         for candidate in named.into_iter().chain([hidden]) {
             if let Some(turn) = self.retry(|_| self.store.turn(tenant, &candidate)).await? {
                 return self.found(tenant, turn).await;

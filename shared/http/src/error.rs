@@ -324,7 +324,7 @@ fn store(error: &turnwise_engine::StoreError) -> Answer {
 /// Where a turn is read: its key percent-encoded, so that any id fits a path.
 #[must_use]
 pub fn turn_location(key: &str) -> String {
-    format!("/v1/turns/{}", crate::render::percent_encoded(key))
+    format!("/v1/turns/{}", crate::render::path_segment(key))
 }
 
 impl IntoResponse for Error {

@@ -116,11 +116,11 @@ impl TurnBody {
 pub fn turn_headers(facts: &Facts) -> Vec<(HeaderName, String)> {
     let mut headers = Vec::new();
     if let Some(key) = &facts.key {
-        headers.push((HeaderName::from_static("turnwise-turn"), percent_encoded(&key.to_string())));
+        headers.push((HeaderName::from_static("turnwise-turn"), path_segment(&key.to_string())));
         headers.push((HeaderName::from_static("turnwise-attempt"), facts.attempts.max(1).to_string()));
     }
     if let Some(model) = &facts.model {
-        headers.push((HeaderName::from_static("turnwise-model"), percent_encoded(model)));
+        headers.push((HeaderName::from_static("turnwise-model"), header_text(model)));
     }
     headers
 }
@@ -130,7 +130,7 @@ pub fn turn_headers(facts: &Facts) -> Vec<(HeaderName, String)> {
 pub fn reply(facts: &Facts, answer: &Answer, replayed: bool, body: Vec<u8>) -> Response {
     let mut headers = turn_headers(facts);
     if facts.model.is_none() {
-        headers.push((HeaderName::from_static("turnwise-model"), percent_encoded(&answer.model)));
+        headers.push((HeaderName::from_static("turnwise-model"), header_text(&answer.model)));
     }
     if let Some(cost) = answer.cost {
         headers.push((HeaderName::from_static("turnwise-cost-usd"), cost.to_string()));
@@ -153,10 +153,16 @@ pub fn put_headers(response: &mut Response, headers: Vec<(HeaderName, String)>) 
     }
 }
 
-/// `text` with everything but visible ASCII percent-encoded, and what has a meaning
-/// in paths too.
+/// `text` as a path's segment: everything with a meaning in paths or headers is
+/// percent-encoded.
 #[must_use]
-pub fn percent_encoded(text: &str) -> String {
+pub fn path_segment(text: &str) -> String {
+    header_text(text).replace('/', "%2F")
+}
+
+/// `text` with everything percent-encoded that a header or a path cannot hold; a
+/// slash stays, as models' names have it.
+fn header_text(text: &str) -> String {
     use std::fmt::Write as _;
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -177,7 +183,9 @@ mod tests {
 
     #[test]
     fn a_key_becomes_a_path_segment() {
-        assert_eq!(percent_encoded("user:42"), "user:42");
-        assert_eq!(percent_encoded("a b%ü"), "a%20b%25%C3%BC");
+        assert_eq!(path_segment("user:42"), "user:42");
+        assert_eq!(path_segment("a b%ü"), "a%20b%25%C3%BC");
+        assert_eq!(path_segment("a/b:1"), "a%2Fb:1");
+        assert_eq!(header_text("openai/gpt-4o-mini"), "openai/gpt-4o-mini");
     }
 }

@@ -193,9 +193,7 @@ mod tests {
             fold.push(&chunk);
         }
         assert!(fold.has_finish());
-        let mut folded = fold.complete();
-        folded["choices"][0]["message"]["refusal"] = Value::Null;
-        assert_eq!(folded, body, "{fields}");
+        assert_eq!(fold.complete(), body, "{fields}");
     }
 
     #[tokio::test]

@@ -98,9 +98,12 @@ impl Store {
             None => {
                 let absent = "attribute_not_exists(pk)";
                 let made = "head = :zero, version = :zero, created_at = :now";
-                let project = begin.project.map(|_| ", project = :project").unwrap_or_default();
+                // The bare word `project` is reserved in expressions.
+                let project = begin.project.map(|_| ", #project = :project").unwrap_or_default();
                 let update = match begin.project {
-                    Some(project) => update.expression_attribute_values(":project", text(project.as_str())),
+                    Some(project) => update
+                        .expression_attribute_names("#project", "project")
+                        .expression_attribute_values(":project", text(project.as_str())),
                     None => update,
                 };
                 update

@@ -21,6 +21,12 @@ pub(crate) const ACTIVE_SHARDS: u8 = 16;
 /// Partitions a day's usage counters and ledger lines are spread over.
 pub(crate) const DAY_SHARDS: u8 = 4;
 
+/// Digits of an instant in a key.
+const INSTANT_DIGITS: usize = 15;
+
+/// Hexadecimal digits that tell apart conversations of one millisecond.
+const THREAD_DIGITS: usize = 32;
+
 /// Sort key of a stream log's terminal row; sorts behind every batch of its epoch.
 const LOG_END: &str = "END";
 
@@ -66,8 +72,19 @@ pub(crate) fn threads_of_project(tenant: &Tenant, project: &ProjectId) -> String
     format!("CP#{tenant}#{project}")
 }
 
+/// Sort key of a conversation in a list, which is also the cursor behind it. The name
+/// is hashed: sort keys end at 1,024 bytes, and a cursor stands in a query string.
 pub(crate) fn thread_row(created_at: Timestamp, conversation: &ConversationId) -> String {
-    format!("{}#{conversation}", instant(created_at))
+    let digest = Digest::of(conversation.as_str());
+    format!("{}-{}", instant(created_at), &digest.as_str()[..THREAD_DIGITS])
+}
+
+/// Whether `text` has the form of a [`thread_row`].
+pub(crate) fn is_thread_row(text: &str) -> bool {
+    text.split_once('-').is_some_and(|(instant, digest)| {
+        let made_of = |part: &str, digits: usize| part.len() == digits && part.bytes().all(|b| b.is_ascii_hexdigit());
+        made_of(instant, INSTANT_DIGITS) && made_of(digest, THREAD_DIGITS)
+    })
 }
 
 pub(crate) fn active(tenant: &Tenant, key: &TurnKey) -> String {
@@ -88,9 +105,9 @@ pub(crate) fn usage(tenant: &Tenant, day: &str, shard: u8) -> String {
     format!("U#{tenant}#{day}#{}", shard % DAY_SHARDS)
 }
 
-/// An instant that sorts as text: milliseconds, 15 digits.
+/// An instant that sorts as text: milliseconds.
 pub(crate) fn instant(at: Timestamp) -> String {
-    format!("{:015}", at.as_millis())
+    format!("{:0INSTANT_DIGITS$}", at.as_millis())
 }
 
 /// The tenant and turn whose row has these keys.
@@ -122,6 +139,16 @@ mod tests {
         assert!(log_end(1) < log_batch(2, 0));
         assert_eq!(epoch_of(&log_batch(12, 3)).unwrap(), 12);
         assert_eq!(epoch_of(&log_end(7)).unwrap(), 7);
+    }
+
+    #[test]
+    fn a_place_in_a_list_is_told_from_other_texts() {
+        let longest = ConversationId::from_stored("😀".repeat(255));
+        let row = thread_row(Timestamp(1_795_276_800_000), &longest);
+        assert!(is_thread_row(&row) && row.len() < 1024);
+        for other in ["", "-", "x", &row[1..], &format!("{row}0"), &row.replace('-', "#")] {
+            assert!(!is_thread_row(other), "{other}");
+        }
     }
 
     #[test]

@@ -29,6 +29,14 @@ pub struct ThreadPage {
     pub next: Option<String>,
 }
 
+impl ThreadPage {
+    /// Whether `text` can be the [`Self::next`] of some page.
+    #[must_use]
+    pub fn is_cursor(text: &str) -> bool {
+        keys::is_thread_row(text)
+    }
+}
+
 impl Store {
     /// Conversations of a project, or of a person where no project is given,
     /// newest first, behind the cursor `after` of an earlier page.

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use scenario::Summary;
 use turnwise_tests::faults::Coverage;
+use turnwise_tests::heavy;
 
 /// Seeds of a run while one works, and of a run in CI.
 const SEEDS: u64 = 200;
@@ -29,6 +30,7 @@ const SEEDS_FOR_COVERAGE: u64 = 1000;
 
 #[test]
 fn invariants_hold_under_faults() {
+    let _turn = heavy().blocking_lock();
     let seeds = seeds();
     let next = AtomicU64::new(0);
     let total = Mutex::new((Coverage::default(), Summary::default()));

@@ -1,8 +1,12 @@
 //! A gate that holds calls until the test opens it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
+
+/// Longer than anything takes on a busy machine to come to a gate.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Holds whoever comes to it until it is opened; clones are the same gate.
 #[derive(Debug, Clone)]
@@ -29,9 +33,14 @@ impl Gate {
     }
 
     /// Returns once `calls` calls have come to the gate.
+    ///
+    /// # Panics
+    /// If they do not come in [`PATIENCE`].
     pub async fn reached_by(&self, calls: usize) {
-        // The sender lives in `self`, so that waiting cannot fail.
-        let _ = self.reached.subscribe().wait_for(|seen| *seen >= calls).await;
+        let mut reached = self.reached.subscribe();
+        let in_time = tokio::time::timeout(PATIENCE, reached.wait_for(|seen| *seen >= calls)).await;
+        // The sender lives in `self`, so that only time can fail.
+        assert!(in_time.is_ok(), "{calls} calls did not come to the gate");
     }
 
     pub(super) async fn pass(&self) {

@@ -1,6 +1,6 @@
 //! Read, decide, write T1.
 
-use turnwise_core::id::AttemptId;
+use turnwise_core::id::{AttemptId, ProjectId};
 use turnwise_core::limits::{HISTORY_TURNS, MAX_CONFLICT_RETRIES, MAX_INPUT_BYTES};
 use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{
@@ -17,12 +17,12 @@ use crate::error::Error;
 pub(super) enum Claimed {
     /// This attempt owns the lock.
     Ready(Box<Ready>),
-    /// Another process is running this very turn, in this epoch.
-    Elsewhere { epoch: u64 },
+    /// Another process is running this very turn.
+    Elsewhere(Box<Turn>, Option<ProjectId>),
     /// Another turn has the lock.
     Busy,
     /// The turn is committed.
-    Completed(Box<Turn>),
+    Completed(Box<Turn>, Option<ProjectId>),
     /// The turn failed, and stays so.
     Failed(Box<Turn>, Failure),
 }
@@ -52,7 +52,9 @@ impl Engine {
 
         for round in 0..=MAX_CONFLICT_RETRIES {
             let mut seen = self.look(request).await?;
-            check_project(request, seen.conversation.as_ref())?;
+            if let Some(conversation) = &seen.conversation {
+                check_project(request, conversation.project.as_ref())?;
+            }
             let mut decision = self.decide(&seen, &ask);
             if let Decision::WrongNumber(actual) = decision {
                 // The two reads are not one: the turn may have been committed between them.
@@ -84,6 +86,7 @@ impl Engine {
                 }
             }
 
+            let project = seen.conversation.as_ref().and_then(|conversation| conversation.project.clone());
             match (decision, seen.turn) {
                 // The conversation has changed, and with it the history: look again.
                 (Decision::Acquire(_), _) => self.pause(round).await,
@@ -93,9 +96,9 @@ impl Engine {
                     let seen = Seen { conversation: seen.conversation, history: seen.history, turn: None };
                     return Ok(Claimed::Ready(Box::new(ready(request, &acquire, turn, seen, resolved))));
                 }
-                (Decision::Attach, Some(turn)) => return Ok(Claimed::Elsewhere { epoch: turn.epoch }),
+                (Decision::Attach, Some(turn)) => return Ok(Claimed::Elsewhere(Box::new(turn), project)),
                 (Decision::Busy, _) => return Ok(Claimed::Busy),
-                (Decision::Replay(_), Some(turn)) => return Ok(Claimed::Completed(Box::new(turn))),
+                (Decision::Replay(_), Some(turn)) => return Ok(Claimed::Completed(Box::new(turn), project)),
                 (Decision::ReplayFailure(failure), Some(turn)) => {
                     return Ok(Claimed::Failed(Box::new(turn), failure));
                 }
@@ -119,7 +122,12 @@ impl Engine {
             self.retry(|_| self.store.open(tenant, &request.key.conversation, turns)),
             self.retry(|_| self.store.turn(tenant, &request.key)),
         )?;
-        Ok(Seen { conversation: opened.conversation, history: opened.newest, turn })
+        let conversation = match (opened.conversation, &turn) {
+            // The turn began between the two reads, and its conversation with it.
+            (None, Some(_)) => self.retry(|_| self.store.conversation(tenant, &request.key.conversation)).await?,
+            (conversation, _) => conversation,
+        };
+        Ok(Seen { conversation, history: opened.newest, turn })
     }
 
     fn decide(&self, seen: &Seen, ask: &Ask) -> Decision {
@@ -173,11 +181,8 @@ impl Engine {
 
 /// A conversation belongs to the project of its first turn; from another it cannot
 /// be seen.
-fn check_project(request: &TurnRequest, conversation: Option<&Conversation>) -> Result<(), Error> {
-    let foreign = match (&request.project, conversation) {
-        (Some(asked), Some(conversation)) => conversation.project.as_ref() != Some(asked),
-        (None, _) | (_, None) => false,
-    };
+pub(super) fn check_project(request: &TurnRequest, project: Option<&ProjectId>) -> Result<(), Error> {
+    let foreign = request.project.is_some() && request.project.as_ref() != project;
     if foreign {
         return Err(Error::NotFound { what: "thread", name: request.key.conversation.to_string() });
     }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use turnwise_core::id::ProjectId;
 use turnwise_core::limits::{BUSY_RETRY_AFTER, POLL_FIRST, POLL_MOST};
 use turnwise_core::turn::{Failure, OnBusy, State, Turn};
 
-use super::claim::{Claimed, Ready};
+use super::claim::{Claimed, Ready, check_project};
 use super::produce::Producer;
 use super::request::{Answer, Facts, TurnRequest};
 use super::settle;
@@ -150,11 +151,11 @@ impl Engine {
         match self.claim(request).await? {
             Claimed::Busy => Ok(None),
             Claimed::Ready(ready) => Ok(Some(self.run(request, *ready))),
-            Claimed::Elsewhere { epoch } => {
-                let facts = Facts { key: Some(request.key.clone()), ..Facts::default() };
-                Ok(Some(Started { facts, replayed: true, source: Source::Elsewhere { epoch } }))
+            Claimed::Elsewhere(turn, project) => {
+                let facts = facts_of(&turn, project);
+                Ok(Some(Started { facts, replayed: true, source: Source::Elsewhere { epoch: turn.epoch } }))
             }
-            Claimed::Completed(turn) => self.committed(request, &turn).await.map(Some),
+            Claimed::Completed(turn, project) => self.committed(request, &turn, project).await.map(Some),
             Claimed::Failed(turn, failure) => Err(failed(&turn, failure)),
         }
     }
@@ -183,9 +184,14 @@ impl Engine {
         Started { facts, replayed: false, source: Source::Live(live) }
     }
 
-    async fn committed(&self, request: &TurnRequest, turn: &Turn) -> Result<Started, Error> {
+    async fn committed(
+        &self,
+        request: &TurnRequest,
+        turn: &Turn,
+        project: Option<ProjectId>,
+    ) -> Result<Started, Error> {
         let answer = Arc::new(self.committed_answer(&request.caller.tenant, turn).await?);
-        let facts = facts_of(turn, request.project.clone());
+        let facts = facts_of(turn, project);
         Ok(Started { facts, replayed: true, source: Source::Answer { answer, epoch: turn.epoch } })
     }
 
@@ -204,6 +210,7 @@ impl Engine {
 }
 
 fn attach(request: &TurnRequest, live: Arc<LiveTurn>) -> Result<Started, Error> {
+    check_project(request, live.facts.project.as_ref())?;
     if live.input_hash != request.input_hash {
         return Err(Error::KeyReused);
     }
@@ -217,7 +224,7 @@ fn attach(request: &TurnRequest, live: Arc<LiveTurn>) -> Result<Started, Error> 
 }
 
 /// What a stored turn's headers say.
-pub(crate) fn facts_of(turn: &Turn, project: Option<turnwise_core::id::ProjectId>) -> Facts {
+pub(crate) fn facts_of(turn: &Turn, project: Option<ProjectId>) -> Facts {
     let commit = match &turn.state {
         State::Completed(commit) => Some(commit),
         State::Processing | State::Failed(_) => None,

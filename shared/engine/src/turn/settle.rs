@@ -17,6 +17,13 @@ use super::request::Answer;
 use super::upstream::{Broken, Halt, Stop};
 use crate::live::Outcome;
 
+/// The code of a failure that leaves open whether the provider answered.
+const OUTCOME_UNKNOWN: &str = "outcome_unknown";
+
+/// What its message adds.
+const UNKNOWN: &str = "Whether the provider answered is not known, and it must not be asked twice: use a new key to \
+                       ask again.";
+
 impl Producer {
     /// Writes the end of the turn, and says how it ended.
     pub(super) async fn settle(&self, made: Made, logged: Option<u64>) -> Outcome {
@@ -91,7 +98,9 @@ impl Producer {
         let engine = &self.engine;
         let claim = &self.ready.claim;
         let now = engine.clock.now();
-        let turn = self.ended(State::Failed(failure.clone()));
+        let exhausted = failure.outcome == Fate::Retryable && claim.attempts >= MAX_ATTEMPTS;
+        let stored = if exhausted { Failure { outcome: Fate::Final, ..failure.clone() } } else { failure.clone() };
+        let turn = self.ended(State::Failed(stored.clone()));
         let line = cost.map(|usage| self.ledger_line(usage, Phase::Wasted));
         let log_end = logged.map(|events| LogEnd { events, committed: false });
         let shard = engine.random.shard();
@@ -107,8 +116,9 @@ impl Producer {
             })
             .await;
         match written {
-            Ok(Committed::Applied) => Outcome::Failed(Arc::new(failure)),
+            Ok(Committed::Applied) => Outcome::Failed(Arc::new(stored)),
             Ok(Committed::Superseded) => Outcome::Superseded,
+            // The lease will lapse, and a retry go on: the last attempt has not ended.
             Err(error) => {
                 tracing::error!(%error, turn.key = %claim.key, "a failure could not be stored");
                 Outcome::Unwritten(Arc::new(failure))
@@ -150,7 +160,7 @@ impl Producer {
 
     fn ended(&self, state: State) -> Turn {
         let runs_again = match &state {
-            State::Failed(failure) => failure.outcome == Fate::Retryable && self.ready.claim.attempts < MAX_ATTEMPTS,
+            State::Failed(failure) => failure.outcome == Fate::Retryable,
             State::Processing | State::Completed(_) => false,
         };
         let mut turn = self.ready.turn.clone();
@@ -180,10 +190,8 @@ impl Producer {
         Failure {
             outcome: Fate::OutcomeUnknown,
             category: Category::ApiError,
-            code: "outcome_unknown".to_owned(),
-            message: "An attempt at this turn died after it may have called the provider; whether the provider \
-                      answered is not known. Use a new key to ask again."
-                .to_owned(),
+            code: OUTCOME_UNKNOWN.to_owned(),
+            message: format!("An attempt at this turn died after it may have called the provider. {UNKNOWN}"),
             param: None,
             retry_after_ms: None,
             request_id: self.caller.request_id.clone(),
@@ -279,6 +287,10 @@ pub(crate) fn failure(broken: Broken, delivery: Delivery, request_id: String) ->
         (true, true) => Fate::Retryable,
         (true, false) => Fate::OutcomeUnknown,
         (false, _) => Fate::Final,
+    };
+    let (code, message) = match outcome {
+        Fate::OutcomeUnknown => (OUTCOME_UNKNOWN.to_owned(), format!("{message} {UNKNOWN}")),
+        Fate::Retryable | Fate::Final | Fate::Cancelled => (code, message),
     };
     Failure { outcome, category, code, message, param, retry_after_ms, request_id, partial: kept_partial(partial) }
 }

@@ -130,7 +130,7 @@ mod tests {
         let body = json!({"id": "c", "object": "chat.completion", "created": 1, "model": "m",
             "usage": {"prompt_tokens": 1, "completion_tokens": 2},
             "choices": [{"index": 0, "finish_reason": "tool_calls", "logprobs": null,
-                         "message": {"role": "assistant", "content": null, "tool_calls": [
+                         "message": {"role": "assistant", "content": null, "refusal": null, "tool_calls": [
                              {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}},
                              {"id": "b", "type": "function", "function": {"name": "g", "arguments": "{}"}}]}}]});
         let chunk = as_chunk(&target(), body.to_string().as_bytes()).unwrap();

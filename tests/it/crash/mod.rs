@@ -1,0 +1,9 @@
+//! The real program, killed and started again: whatever happens to the process, a
+//! turn has one committed answer, one number and one line in the ledger.
+
+mod boundaries;
+mod client;
+mod embedded;
+mod promise;
+mod storm;
+mod table;

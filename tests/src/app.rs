@@ -1,0 +1,193 @@
+//! A whole Turnwise for one test: the real router on a loopback port, over a table in
+//! memory and a scripted provider.
+
+mod reply;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::serve::ListenerExt as _;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Method};
+use reqwest::{Client, RequestBuilder};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use turnwise_engine::Engine;
+use turnwise_http::routes::Function;
+use turnwise_http::{Access, App};
+use turnwise_providers::{ProviderSettings, Providers, Secret, Settings, http_client};
+use turnwise_store::queue::{Queue, Receiver};
+
+pub use self::reply::{Events, Reply, Sse};
+use crate::scripted::ScriptedProvider;
+use crate::table::Table;
+
+/// The API key that every request carries unless it says otherwise.
+pub const KEY: &str = "tw-test-key-4711";
+
+/// Our key at the scripted provider.
+pub const PROVIDER_KEY: &str = "sk-scripted-0815";
+
+/// Longer than anything here takes on a busy machine; a request that waits so long failed.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Pause between two looks at something that is about to happen.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// One process of Turnwise. It stops taking connections when it is dropped.
+#[derive(Debug)]
+pub struct TestApp {
+    /// The table.
+    pub table: Arc<Table>,
+    /// The provider behind `openai`.
+    pub provider: Arc<ScriptedProvider>,
+    /// The use cases of this process.
+    pub engine: Engine,
+    address: SocketAddr,
+    client: Client,
+    setup: Builder,
+    server: JoinHandle<()>,
+    _receiver: Arc<Receiver>,
+}
+
+/// How an app is set up.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    access: Access,
+    has_openai: bool,
+}
+
+impl Builder {
+    /// No key is accepted.
+    #[must_use]
+    pub fn without_keys(mut self) -> Self {
+        self.access = Access::default();
+        self
+    }
+
+    /// Only `local/echo` answers.
+    #[must_use]
+    pub fn without_openai(mut self) -> Self {
+        self.has_openai = false;
+        self
+    }
+
+    /// Starts it over a table and a provider of its own.
+    pub async fn start(self) -> TestApp {
+        let (table, provider) = tokio::join!(Table::start(), ScriptedProvider::start());
+        self.start_over(Arc::new(table), Arc::new(provider)).await
+    }
+
+    async fn start_over(self, table: Arc<Table>, provider: Arc<ScriptedProvider>) -> TestApp {
+        let (queue, receiver) = Queue::in_process();
+        let providers = Providers::new(&self.settings(&provider)).expect("the settings are in order");
+        let engine = Engine::new(table.store(), queue, providers);
+        let app = App { engine: engine.clone(), access: self.access.clone() };
+        let router = turnwise_http::router(app, &Function::ALL);
+
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free loopback port");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let listener = listener.tap_io(|socket| socket.set_nodelay(true).expect("a TCP socket takes the option"));
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("serving never fails") });
+        let client = http_client().expect("a client");
+        TestApp { table, provider, engine, address, client, setup: self, server, _receiver: Arc::new(receiver) }
+    }
+
+    fn settings(&self, provider: &ScriptedProvider) -> Settings {
+        let openai =
+            ProviderSettings { key: Some(Secret::new(PROVIDER_KEY)), base_url: Some(provider.base_url().to_owned()) };
+        let providers = self.has_openai.then(|| ("openai".to_owned(), openai));
+        Settings { providers: providers.into_iter().collect(), default_model: None }
+    }
+}
+
+impl TestApp {
+    /// One that accepts [`KEY`] and has the scripted provider as `openai`.
+    pub async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    /// The same, to be changed before it starts.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder { access: Access::to_key(KEY), has_openai: true }
+    }
+
+    /// Another process over the same table and provider.
+    pub async fn second_process(&self) -> Self {
+        self.setup.clone().start_over(Arc::clone(&self.table), Arc::clone(&self.provider)).await
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A request with the key and without a body, to be completed.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.request_without_key(method, path).header(AUTHORIZATION, format!("Bearer {KEY}"))
+    }
+
+    /// A request without a key.
+    pub fn request_without_key(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("http://{}{path}", self.address)).timeout(PATIENCE)
+    }
+
+    /// Posts JSON.
+    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.post_with(path, &[], body).await
+    }
+
+    /// Posts JSON with more headers.
+    pub async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Reply {
+        Reply::of(self.posting(path, headers, body)).await
+    }
+
+    /// Gets.
+    pub async fn get(&self, path: &str) -> Reply {
+        Reply::of(self.request(Method::GET, path)).await
+    }
+
+    /// Posts JSON and reads all events of the answer.
+    pub async fn sse(&self, path: &str, body: &Value) -> Vec<Sse> {
+        self.open(path, &[], body).await.rest().await
+    }
+
+    /// Posts JSON and leaves the events of the answer to be read.
+    pub async fn open(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Events {
+        Events::of(self.posting(path, headers, body).send().await.expect("a reply"))
+    }
+
+    /// The turn `key` as `GET /v1/turns/{key}` shows it, once it has `status`.
+    pub async fn turn_in(&self, key: &str, status: &str) -> Value {
+        let looking = async {
+            loop {
+                let turn = self.get(&format!("/v1/turns/{key}")).await;
+                if turn.status == 200 && turn.json()["status"] == status {
+                    return turn.json();
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, looking).await;
+        in_time.unwrap_or_else(|_| panic!("turn {key} did not become {status}"))
+    }
+
+    fn posting(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> RequestBuilder {
+        let request = self.request(Method::POST, path).header(CONTENT_TYPE, "application/json");
+        let request = headers.iter().fold(request, |request, (name, value)| {
+            let name = HeaderName::from_bytes(name.as_bytes()).expect("a header's name");
+            request.header(name, HeaderValue::from_bytes(value.as_bytes()).expect("a header's value"))
+        });
+        request.body(body.to_string())
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
