@@ -7,10 +7,12 @@
 //! # async fn example() {
 //! let table = Table::start().await;
 //! let stream = Function::start("stream", &Setup::of(&table)).await;
-//! let reply = stream.call(&Event::post("/v1/chat").json(&serde_json::json!({"message": "Hi"}))).await;
+//! let chat = Event::post("/v1/chat");
+//! let reply = stream.call(&chat.clone().json(&serde_json::json!({"message": "Hi"}))).await;
 //! assert_eq!(reply.status, 200);
-//! let mut invocation = stream.invoke(&Event::get("/v1/models"));
-//! invocation.until("data").await;
+//! let slow = serde_json::json!({"message": "one two", "stream": true, "echo_delay_ms": 300});
+//! let mut invocation = stream.invoke(&chat.json(&slow));
+//! invocation.until("event: delta").await;
 //! invocation.hang_up(HangUp::EarlyReply);
 //! stream.polled(3).await;
 //! # }
