@@ -6,11 +6,12 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use turnwise_core::id::ProjectId;
 use turnwise_core::limits::{BUSY_RETRY_AFTER, POLL_FIRST, POLL_MOST};
+use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{Failure, OnBusy, State, Turn};
 
-use super::claim::{Claimed, Ready, check_project};
+use super::claim::{Claimed, Ready, check_project, must_end_by};
 use super::produce::Producer;
-use super::request::{Answer, Facts, TurnRequest};
+use super::request::{Answer, Caller, Facts, TurnRequest};
 use super::settle;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -49,7 +50,7 @@ impl Engine {
     /// [`Error::Failed`] with the turn's own failure, and what the store may say.
     pub async fn answer(&self, request: TurnRequest) -> Result<(Started, Arc<Answer>), Error> {
         let request = Arc::new(request);
-        let give_up = self.clock.now() + request.wait;
+        let give_up = self.give_up(request.wait, &request.caller);
         let mut pause = POLL_FIRST;
         loop {
             let started = self.start_turn(&request).await?;
@@ -115,11 +116,11 @@ impl Engine {
     async fn start_at_door(&self, request: &TurnRequest, left: &CancellationToken) -> Result<Started, Error> {
         let tenant = &request.caller.tenant;
         let door = self.hub.door(tenant, &request.key.conversation);
-        let give_up = self.clock.now()
-            + match request.on_busy {
-                OnBusy::Wait(longest) => longest,
-                OnBusy::Reject => Duration::ZERO,
-            };
+        let longest = match request.on_busy {
+            OnBusy::Wait(longest) => longest,
+            OnBusy::Reject => Duration::ZERO,
+        };
+        let give_up = self.give_up(longest, &request.caller);
         let mut pause = POLL_FIRST;
         loop {
             let released = door.released.notified();
@@ -144,6 +145,13 @@ impl Engine {
                 () = left.cancelled() => return Err(Error::ConversationBusy { retry_after }),
             }
         }
+    }
+
+    /// Until when a request waits: `longest` from now, but never so long that its
+    /// invocation would end before a turn could.
+    fn give_up(&self, longest: Duration, caller: &Caller) -> Timestamp {
+        let now = self.clock.now();
+        (now + longest).min(must_end_by(now, caller.deadline))
     }
 
     /// `None` while another turn has the lock.
