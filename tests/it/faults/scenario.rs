@@ -41,6 +41,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Too few would only move the clock early, which is a schedule like another.
 const QUIET_ROUNDS: usize = 150;
 
+/// Such rounds in a row without any timer that end the run: some seconds, while a
+/// provider that takes its time takes milliseconds.
+const MAX_STANDSTILL: usize = 200_000;
+
 /// When the clock of a run begins.
 const BEGIN: Timestamp = Timestamp(1_795_276_800_000);
 
@@ -122,6 +126,7 @@ pub(super) async fn run(seed: u64) -> (Coverage, Summary) {
 /// Lets `work` go on to its end, moving the clock whenever nobody has anything to do.
 async fn drive<T>(net: &Net, manual: &Manual, work: impl Future<Output = T>) -> T {
     let mut work = std::pin::pin!(work);
+    let mut stood_still = 0;
     loop {
         let quiet = async {
             let mut rounds = 0;
@@ -134,7 +139,8 @@ async fn drive<T>(net: &Net, manual: &Manual, work: impl Future<Output = T>) -> 
             biased;
             result = &mut work => return result,
             () = quiet => {
-                manual.advance_to_next_timer();
+                stood_still = if manual.advance_to_next_timer() { 0 } else { stood_still + 1 };
+                assert!(stood_still < MAX_STANDSTILL, "nobody has anything to do, and the work is not done");
             }
         }
     }

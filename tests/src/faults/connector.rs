@@ -119,6 +119,9 @@ impl Process {
     /// Everything of this process stands still, as it does when a Lambda's sandbox
     /// is frozen.
     async fn stop(&self) {
+        if self.0.net.is_healed() {
+            return;
+        }
         self.0.stopped.store(true, Ordering::SeqCst);
         if let Some(pause) = self.0.net.draw_pause(true) {
             // In a task of its own: whoever sent the request may give it up meanwhile.

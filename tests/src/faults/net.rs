@@ -77,6 +77,8 @@ struct Drawn {
     left: usize,
     /// Whether a process may still stop for good: one may, or nobody would be left.
     may_die: bool,
+    /// Whether all is well again.
+    healed: bool,
     coverage: Coverage,
     /// Which attempt took which epoch, as the table confirmed it.
     epochs: Vec<(String, u64, String)>,
@@ -87,7 +89,14 @@ impl Net {
     #[must_use]
     pub fn seeded(seed: u64, clock: Clock) -> Arc<Self> {
         let rng = StdRng::seed_from_u64(seed);
-        let drawn = Drawn { rng, left: MAX_FAULTS, may_die: true, coverage: Coverage::default(), epochs: Vec::new() };
+        let drawn = Drawn {
+            rng,
+            left: MAX_FAULTS,
+            may_die: true,
+            healed: false,
+            coverage: Coverage::default(),
+            epochs: Vec::new(),
+        };
         Arc::new(Self { clock, in_flight: AtomicUsize::new(0), drawn: Mutex::new(drawn) })
     }
 
@@ -97,9 +106,15 @@ impl Net {
         self.in_flight.load(Ordering::SeqCst) == 0
     }
 
-    /// No more faults from here on.
+    /// No more faults from here on; one that has been drawn does not stop a process any more.
     pub fn heal(&self) {
-        self.drawn.lock().unwrap().left = 0;
+        let mut drawn = self.drawn.lock().unwrap();
+        drawn.left = 0;
+        drawn.healed = true;
+    }
+
+    pub(super) fn is_healed(&self) -> bool {
+        self.drawn.lock().unwrap().healed
     }
 
     /// What was hit.
