@@ -33,6 +33,8 @@ use lambda_runtime::{Error, LambdaInvocation, Service};
 use turnwise_core::time::Timestamp;
 use turnwise_engine::Engine;
 
+use crate::deadline::deadline;
+
 /// Time left at the deadline, for the poll that ends the invocation. Producers stop by
 /// themselves 20 s before it (`DEADLINE_MARGIN`), so only a table that does not answer
 /// can keep work going until here. That work is given up: frozen, it wakes in a later
@@ -66,9 +68,9 @@ where
     }
 
     fn call(&mut self, invocation: LambdaInvocation) -> Self::Future {
-        let deadline = Timestamp(invocation.context.deadline);
-        let answering = self.inner.call(invocation);
         let engine = self.engine.clone();
+        let deadline = deadline(&invocation.context, engine.clock.now());
+        let answering = self.inner.call(invocation);
         Box::pin(async move {
             let answered = answering.await;
             idle(&engine, deadline).await;
@@ -82,7 +84,8 @@ where
     }
 }
 
-async fn idle(engine: &Engine, deadline: Timestamp) {
+async fn idle(engine: &Engine, deadline: Option<Timestamp>) {
+    let Some(deadline) = deadline else { return engine.tasks.idle().await };
     let left = (deadline - POLL_MARGIN).since(engine.clock.now());
     if engine.clock.timeout(left, engine.tasks.idle()).await.is_none() {
         tracing::error!(running = engine.tasks.running(), "work outlasted its invocation; its lease will lapse");

@@ -7,18 +7,20 @@ use lambda_runtime::Runtime;
 use lambda_runtime::layers::TracingLayer;
 use tower::layer::layer_fn;
 use tower::util::MapRequest;
-use turnwise_core::time::Timestamp;
+use turnwise_engine::clock::Clock;
 use turnwise_http::routes::Function;
 use turnwise_http::{App, Deadline};
 
 use crate::bootstrap;
+use crate::deadline::deadline;
 use crate::finish::Finish;
 
 /// Serves the routes of `function` until the process ends.
 pub fn serve(function: Function) -> ExitCode {
     bootstrap::run(async |engine, access| {
         let router = turnwise_http::router(App { engine: engine.clone(), access }, &[function]);
-        let service = MapRequest::new(router, with_deadline);
+        let clock = engine.clock.clone();
+        let service = MapRequest::new(router, move |request| with_deadline(request, &clock));
         match function {
             // Its clients choose by "stream" in the body, so that both kinds of answers
             // leave it in the same way; API Gateway takes them apart.
@@ -37,9 +39,10 @@ pub fn serve(function: Function) -> ExitCode {
     })
 }
 
-fn with_deadline(mut request: Request) -> Request {
-    if let Some(deadline) = request.lambda_context_ref().map(|context| context.deadline) {
-        request.extensions_mut().insert(Deadline(Timestamp(deadline)));
+fn with_deadline(mut request: Request, clock: &Clock) -> Request {
+    let context = request.lambda_context_ref();
+    if let Some(deadline) = context.and_then(|context| deadline(context, clock.now())) {
+        request.extensions_mut().insert(Deadline(deadline));
     }
     request
 }
