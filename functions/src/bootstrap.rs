@@ -31,7 +31,7 @@ fn refuse(faults: Faults) -> Stopped {
 }
 
 /// One thread: several start no sooner, and a function has less than one processor
-/// until it has more than 1,769 MB. See `infra/decisions/0002-runtime-flavour.md`.
+/// until it has more than 1,769 MB. See `infra/decisions/runtime-flavour.md`.
 fn block_on(
     settings: Settings,
     body: impl AsyncFnOnce(Engine, Access) -> Result<(), lambda_runtime::Error>,
@@ -42,7 +42,10 @@ fn block_on(
     })?;
     let ended = runtime.block_on(async {
         let sdk = client::cloud().await;
-        let (store, queue) = (Store::new(&sdk, &settings.table), Queue::sqs(&sdk, &settings.queue_url));
+        let (store, queue) = (
+            Store::new(&sdk, &settings.table),
+            Queue::sqs(&sdk, &settings.queue_url, settings.dead_letters_url.as_deref()),
+        );
         body(Engine::new(store, queue, settings.providers), settings.access).await
     });
     ended.map_err(|error| {

@@ -1,6 +1,7 @@
 //! Turnwise as Lambda functions: one bootstrap, and a thin binary for each function.
 //!
-//! - [`serve`]: a function behind API Gateway; [`work`]: the one behind the queue
+//! - [`serve`]: a function behind API Gateway; [`work`]: the one behind the queue;
+//!   [`tick`]: the one that a schedule calls
 //! - `bootstrap`: from the environment to a running engine
 //! - `settings`: what the environment says; nothing else here reads it
 //! - `deadline`: when an invocation ends
@@ -11,7 +12,9 @@ mod deadline;
 mod finish;
 mod serve;
 mod settings;
+mod tick;
 mod work;
 
 pub use serve::serve;
+pub use tick::tick;
 pub use work::work;

@@ -29,7 +29,7 @@ pub fn serve(function: Function) -> ExitCode {
                 let runtime = runtime.layer(layer_fn(move |inner| Finish::new(inner, engine.clone())));
                 runtime.layer(TracingLayer::new()).run().await
             }
-            Function::Conversations | Function::Models => {
+            Function::Conversations | Function::Models | Function::Admin => {
                 // What `lambda_http::run` does; it takes no layers.
                 let runtime = Runtime::new(Adapter::from(service));
                 let runtime = runtime.layer(layer_fn(move |inner| Finish::new(inner, engine.clone())));

@@ -8,7 +8,9 @@ use turnwise_providers::{Providers, Settings as ProviderSettings};
 
 const TABLE: &str = "TURNWISE_TABLE";
 const QUEUE_URL: &str = "TURNWISE_QUEUE_URL";
+const DEAD_LETTERS_URL: &str = "TURNWISE_DEAD_LETTER_QUEUE_URL";
 const API_KEYS: &str = "TURNWISE_API_KEYS_SHA256";
+const ADMIN_KEYS: &str = "TURNWISE_ADMIN_KEYS_SHA256";
 const DEFAULT_MODEL: &str = "TURNWISE_DEFAULT_MODEL";
 const LOG: &str = "RUST_LOG";
 
@@ -25,6 +27,9 @@ pub(crate) struct Settings {
     pub(crate) table: String,
     /// The queue's URL.
     pub(crate) queue_url: String,
+    /// The URL of the queue where messages go that failed too often; known only to the
+    /// function that puts them back.
+    pub(crate) dead_letters_url: Option<String>,
     /// The keys that are accepted.
     pub(crate) access: Access,
     /// The providers that are configured.
@@ -52,14 +57,17 @@ impl Settings {
         let find = |name: &str| lookup(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
         let mut faults = Faults::default();
         let table = faults.keep(required(TABLE, find(TABLE)));
-        let queue_url = required(QUEUE_URL, find(QUEUE_URL)).and_then(url);
+        let queue_url = required(QUEUE_URL, find(QUEUE_URL)).and_then(|text| url(QUEUE_URL, text));
         let queue_url = faults.keep(queue_url);
-        let access = access(&find(API_KEYS).unwrap_or_default(), &mut faults);
+        let dead_letters_url = find(DEAD_LETTERS_URL).map(|text| url(DEAD_LETTERS_URL, text));
+        let dead_letters_url = dead_letters_url.and_then(|url| faults.keep(url));
+        let mut keys = |name| digests(name, &find(name).unwrap_or_default(), &mut faults);
+        let access = Access::to_digests(keys(API_KEYS), keys(ADMIN_KEYS));
         let providers = providers(find(DEFAULT_MODEL), &lookup, &mut faults);
         let log = faults.keep(log(find(LOG)));
         match (table, queue_url, providers, log) {
             (Some(table), Some(queue_url), Some(providers), Some(log)) if faults.0.is_empty() => {
-                Ok(Self { table, queue_url, access, providers, log })
+                Ok(Self { table, queue_url, dead_letters_url, access, providers, log })
             }
             _ => Err(faults),
         }
@@ -70,26 +78,24 @@ fn required(name: &str, value: Option<String>) -> Result<String, Fault> {
     value.ok_or_else(|| Fault::new(name, "This variable is required."))
 }
 
-fn url(text: String) -> Result<String, Fault> {
+fn url(name: &str, text: String) -> Result<String, Fault> {
     let is_url = text.starts_with("https://") || text.starts_with("http://");
-    if is_url { Ok(text) } else { Err(Fault::new(QUEUE_URL, "A queue's URL starts with https:// or http://.")) }
+    if is_url { Ok(text) } else { Err(Fault::new(name, "A queue's URL starts with https:// or http://.")) }
 }
 
-/// The keys that are accepted. `text` lists their digests, separated by commas or
-/// white space.
-fn access(text: &str, faults: &mut Faults) -> Access {
+/// The digests of keys. `text`, the value of the variable `name`, lists them, separated
+/// by commas or white space.
+fn digests(name: &str, text: &str, faults: &mut Faults) -> Vec<Digest> {
     let entries = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty());
     let mut digests = Vec::new();
     for (at, entry) in entries.enumerate() {
         match Digest::parse(entry) {
             Some(digest) => digests.push(digest),
             // Not shown: it may be a key that somebody forgot to hash.
-            None => {
-                faults.add(API_KEYS, format!("Entry {} is not a SHA-256, which has 64 hexadecimal digits.", at + 1))
-            }
+            None => faults.add(name, format!("Entry {} is not a SHA-256, which has 64 hexadecimal digits.", at + 1)),
         }
     }
-    Access::to_digests(digests)
+    digests
 }
 
 fn providers(

@@ -1,15 +1,14 @@
 //! The function behind the queue.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::future::join_all;
 use lambda_runtime::layers::TracingLayer;
 use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use tower::layer::layer_fn;
+use turnwise_core::time::Timestamp;
 use turnwise_engine::Engine;
-use turnwise_engine::recover::Handled;
 use turnwise_store::queue::Message;
 
 use crate::bootstrap;
@@ -32,8 +31,8 @@ pub fn work() -> ExitCode {
 /// Idempotent by each turn's key, as a message may come twice.
 async fn batch(engine: Engine, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
     let now = engine.clock.now();
-    let left = deadline(&event.context, now).map(|deadline| deadline.since(now));
-    let handled = join_all(event.payload.records.iter().map(|record| is_done(&engine, record, left))).await;
+    let deadline = deadline(&event.context, now);
+    let handled = join_all(event.payload.records.iter().map(|record| is_done(&engine, record, deadline))).await;
     let failures = event.payload.records.into_iter().zip(handled).filter(|(_, done)| !done);
     let mut response = SqsBatchResponse::default();
     response.batch_item_failures = failures.map(|(record, _)| failure(record)).collect();
@@ -41,7 +40,7 @@ async fn batch(engine: Engine, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchR
 }
 
 /// Whether nothing is left to do for `record`.
-async fn is_done(engine: &Engine, record: &SqsMessage, left: Option<Duration>) -> bool {
+async fn is_done(engine: &Engine, record: &SqsMessage, deadline: Option<Timestamp>) -> bool {
     let id = record.message_id.as_deref();
     let message: Message = match serde_json::from_str(record.body.as_deref().unwrap_or_default()) {
         Ok(message) => message,
@@ -51,12 +50,8 @@ async fn is_done(engine: &Engine, record: &SqsMessage, left: Option<Duration>) -
             return false;
         }
     };
-    match engine.handle(&message, left).await {
-        Ok(Handled::Done) => true,
-        Ok(Handled::NotYet) => {
-            tracing::info!(message.id = id, "a due turn is at work elsewhere; its message comes back");
-            false
-        }
+    match engine.handle(&message, deadline).await {
+        Ok(()) => true,
         Err(error) => {
             tracing::warn!(message.id = id, %error, "due work failed; its message comes back");
             false

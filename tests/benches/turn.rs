@@ -93,7 +93,7 @@ fn stream_through_the_engine(bencher: Bencher<'_, '_>) {
     bencher.bench(|| {
         RUNTIME.block_on(async {
             let mut request = rig::request(&unique(), "1", "hello", "openai/gpt-4o-mini");
-            request.stream = true;
+            request.input.stream = true;
             let (_, _, frames) = bench.engine.stream(request).await.unwrap();
             frames.count().await
         })
@@ -107,7 +107,7 @@ fn first_event_through_the_engine(bencher: Bencher<'_, '_>) {
     bencher.bench(|| {
         RUNTIME.block_on(async {
             let mut request = rig::request(&unique(), "1", "hello", "openai/gpt-4o-mini");
-            request.stream = true;
+            request.input.stream = true;
             let (_, _, mut frames) = bench.engine.stream(request).await.unwrap();
             frames.next().await.is_some()
         })

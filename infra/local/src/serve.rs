@@ -12,11 +12,10 @@ use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal as signal_stream};
 use turnwise_core::limits::SHUTDOWN_GRACE;
-use turnwise_engine::Engine;
-use turnwise_engine::recover::Handled;
+use turnwise_engine::{Engine, Receiver};
 use turnwise_http::routes::Function;
 use turnwise_http::{Access, App};
-use turnwise_store::queue::{Queue, Receiver};
+use turnwise_store::queue::Queue;
 
 use crate::banner::{self, Banner};
 use crate::folder::Folder;
@@ -31,9 +30,6 @@ const DATABASE_FILE: &str = "turnwise.db";
 
 /// How long turns that are handed over may take to let go of their locks.
 const HANDOVER_GRACE: Duration = Duration::from_secs(5);
-
-/// Pause before a due turn that is not yet free is looked at again.
-const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 /// Serves until a signal.
 ///
@@ -108,10 +104,12 @@ async fn serve(listener: TcpListener, router: Router, engine: Engine, receiver: 
 
     tokio::select! {
         result = &mut serving => return result.context("the server stopped"),
-        () = work(&engine, &receiver) => {}
+        () = engine.work(&receiver) => {}
+        () = engine.keep_sweeping() => {}
         signal = signal() => signal?,
     }
     stop.send_replace(true);
+    engine.tasks.stop();
     finish(&engine, serving).await
 }
 
@@ -138,24 +136,6 @@ async fn finish(engine: &Engine, serving: impl Future<Output = std::io::Result<(
         tracing::warn!("some work did not end in time; its lease will lapse");
     }
     Ok(())
-}
-
-/// Does what the queue says is due. A turn that is busy comes back later.
-async fn work(engine: &Engine, receiver: &Receiver) {
-    while let Some(message) = receiver.receive().await {
-        let (engine, again) = (engine.clone(), message.clone());
-        engine.tasks.clone().spawn(async move {
-            match engine.handle(&again, None).await {
-                Ok(Handled::Done) => return,
-                Ok(Handled::NotYet) => {}
-                Err(error) => tracing::warn!(%error, "due work failed; it will be tried again"),
-            }
-            engine.clock.sleep(RETRY_PAUSE).await;
-            if let Err(error) = engine.queue.send(&again, Duration::ZERO).await {
-                tracing::debug!(%error, "the queue is closed");
-            }
-        });
-    }
 }
 
 /// Completes at Ctrl-C or SIGTERM.

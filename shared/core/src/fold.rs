@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::generation::Event;
+
 /// A stream read so far.
 ///
 /// Unknown fields are kept: of a chunk's top level the last value, of a delta the
@@ -24,6 +26,21 @@ struct Choice {
 }
 
 impl Fold {
+    /// A stream's events put together.
+    #[must_use]
+    pub fn of(events: &[Event]) -> Self {
+        let mut fold = Self::default();
+        for event in events {
+            match event {
+                Event::Chunk(chunk) => {
+                    fold.push(&serde_json::from_str(chunk.get()).unwrap_or_default());
+                }
+                Event::Finished => {}
+            }
+        }
+        fold
+    }
+
     /// Takes in one `chat.completion.chunk` and returns the text it adds to the
     /// first choice, empty if none.
     pub fn push(&mut self, chunk: &Value) -> String {

@@ -63,6 +63,19 @@ pub const MAX_ATTEMPTS: u32 = 3;
 /// its process every time must end somewhere.
 pub const MAX_TAKEOVERS: u32 = 10;
 
+/// Most turns that wait in one conversation's queue. A person types a handful; more
+/// than this is a client that does not look at its answers.
+pub const MAX_QUEUED_TURNS: u64 = 1000;
+
+/// Pause before a queued turn whose attempt failed runs again; it doubles with each.
+pub const RETRY_FIRST: Duration = Duration::from_secs(2);
+
+/// Longest such pause, and the longest that a provider's own wish is heeded.
+pub const RETRY_MOST: Duration = Duration::from_secs(60);
+
+/// How often due rows without a message are looked for.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
 /// How long a request waits for a busy conversation or a running turn, unless it
 /// says otherwise. API Gateway's buffered routes end at 29 s.
 pub const BUSY_WAIT: Duration = Duration::from_secs(25);

@@ -40,6 +40,38 @@ pub enum Error {
         /// When to ask again.
         retry_after: Duration,
     },
+    /// The turn waits in its conversation's queue, and the client will come back for it.
+    #[error("the turn waits in the queue")]
+    Queued {
+        /// The turn's key, where its result will be found.
+        key: String,
+    },
+    /// The conversation's queue is as long as it may be.
+    #[error("the conversation's queue is full")]
+    QueueFull {
+        /// When to ask again.
+        retry_after: Duration,
+    },
+    /// The turn cannot be cancelled: it has ended.
+    #[error("the turn has ended")]
+    TurnEnded {
+        /// The turn's key.
+        key: String,
+        /// How it ended: `COMPLETED` or `FAILED`.
+        state: &'static str,
+    },
+    /// Nobody has the lock that is to be taken away.
+    #[error("nobody has the lock of {conversation:?}")]
+    NotHeld {
+        /// Whose lock.
+        conversation: String,
+    },
+    /// The queue did not do its part.
+    #[error(transparent)]
+    Queue(turnwise_store::queue::Error),
+    /// The conversation was erased: nothing begins in it any more.
+    #[error("the conversation was erased")]
+    ConversationErased,
     /// The turn's messages have been removed by retention.
     #[error("the turn's answer is no longer kept")]
     Gone,

@@ -8,7 +8,7 @@ use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt as _};
 use turnwise_core::generation::Event;
 use turnwise_core::rebuild;
-use turnwise_core::turn::Failure;
+use turnwise_core::turn::{Failure, State, Turn};
 
 use crate::engine::Engine;
 use crate::error::Error;
@@ -63,12 +63,8 @@ pub(crate) fn live(live: Arc<LiveTurn>) -> Frames {
                     yield Frame::Failed(Error::Failed { failure, facts: Some(Box::new(live.facts.clone())), replayed: false });
                     return;
                 }
-                Look::Ended(Outcome::Superseded) => {
-                    yield Frame::Failed(Error::Failed {
-                        failure: Arc::new(taken_over()),
-                        facts: Some(Box::new(live.facts.clone())),
-                        replayed: false,
-                    });
+                Look::Ended(Outcome::Superseded | Outcome::Requeued) => {
+                    yield moved_on();
                     return;
                 }
             }
@@ -83,24 +79,26 @@ fn frames(engine: Engine, request: Arc<TurnRequest>, first: Started) -> impl Str
         loop {
             let mut sent = 0;
             let mut inner = match &started.source {
+                // It comes to run elsewhere, or here; the pause below, and another look.
+                Source::Waiting => futures_util::stream::once(std::future::ready(moved_on())).boxed(),
                 Source::Live(turn) => live(Arc::clone(turn)),
                 Source::Elsewhere { epoch } => elsewhere(engine.clone(), Arc::clone(&request), *epoch),
                 Source::Answer { answer, epoch } => {
                     playback(engine.clone(), Arc::clone(&request), Arc::clone(answer), *epoch)
                 }
             };
-            let mut moved_on = false;
+            let mut has_moved_on = false;
             while let Some(frame) = inner.next().await {
                 // Nothing has reached the client yet: whoever has the turn now may
                 // give it a fresh stream. After the first byte it must be told.
                 if sent == 0 && is_taken_over(&frame) {
-                    moved_on = true;
+                    has_moved_on = true;
                     break;
                 }
                 sent += 1;
-                yield frame;
+                yield engine.as_stored(&request, frame).await;
             }
-            if !moved_on {
+            if !has_moved_on {
                 return;
             }
             engine.clock.sleep(LOG_POLL_MOVING).await;
@@ -111,6 +109,24 @@ fn frames(engine: Engine, request: Arc<TurnRequest>, first: Started) -> impl Str
                     return;
                 }
             }
+        }
+    }
+}
+
+impl Engine {
+    /// The last frame of a client whose turn has moved on after its first event: the
+    /// failure that is stored by now, such as its cancellation, or that another attempt
+    /// has it.
+    async fn as_stored(&self, request: &TurnRequest, frame: Frame) -> Frame {
+        if !is_taken_over(&frame) {
+            return frame;
+        }
+        match self.retry(|_| self.store.turn(&request.caller.tenant, &request.key)).await {
+            Ok(Some(Turn { state: State::Failed(failure), .. })) => {
+                Frame::Failed(Error::Failed { failure: Arc::new(failure), facts: None, replayed: false })
+            }
+            // Not known, or not failed: the client asks again, and will be told.
+            Ok(Some(_) | None) | Err(_) => frame,
         }
     }
 }
@@ -150,8 +166,7 @@ fn elsewhere(engine: Engine, request: Arc<TurnRequest>, epoch: u64) -> Frames {
                     return;
                 }
                 Ok(_) => {
-                    let failure = Arc::new(taken_over());
-                    yield Frame::Failed(Error::Failed { failure, facts: None, replayed: false });
+                    yield moved_on();
                     return;
                 }
                 Err(error) => {
@@ -194,8 +209,10 @@ fn missing(seen: usize, answer: &Answer) -> Vec<Event> {
 
 const TAKEN_OVER: &str = "taken_over";
 
-fn taken_over() -> Failure {
-    broken_stream(TAKEN_OVER, "Another attempt took this turn over.")
+/// The attempt whose events a client was reading no longer makes the turn.
+fn moved_on() -> Frame {
+    let failure = Arc::new(broken_stream(TAKEN_OVER, "Another attempt took this turn over."));
+    Frame::Failed(Error::Failed { failure, facts: None, replayed: false })
 }
 
 fn incomplete() -> Failure {

@@ -29,6 +29,8 @@ pub struct FoundTurn {
     pub answer: Option<Answer>,
     /// Its conversation's project.
     pub project: Option<ProjectId>,
+    /// Where it stands in the queue, if it waits there: 1 comes next.
+    pub position: Option<u64>,
 }
 
 impl FoundTurn {
@@ -103,8 +105,16 @@ impl Engine {
         let conversation = self.retry(|_| self.store.conversation(tenant, &turn.key.conversation)).await?;
         let answer = match &turn.state {
             State::Completed(_) => Some(self.committed_answer(tenant, &turn).await?),
-            State::Processing | State::Failed(_) => None,
+            State::Queued { .. } | State::Processing | State::Failed(_) => None,
         };
-        Ok(FoundTurn { turn, answer, project: conversation.and_then(|conversation| conversation.project) })
+        let position = match (&turn.state, turn.place) {
+            (State::Queued { .. }, Some(place)) => {
+                let (store, conversation) = (&self.store, &turn.key.conversation);
+                Some(self.retry(|_| store.queue_position(tenant, conversation, place)).await?)
+            }
+            (State::Queued { .. } | State::Processing | State::Completed(_) | State::Failed(_), _) => None,
+        };
+        let project = conversation.and_then(|conversation| conversation.project);
+        Ok(FoundTurn { turn, answer, project, position })
     }
 }

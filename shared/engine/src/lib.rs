@@ -5,26 +5,33 @@
 //! - [`stateless`]: a request without a key
 //! - [`history`]: conversations and turns read back
 //! - [`models`]: what can be asked for, and whether a turn could run
-//! - [`recover`]: turns whose attempts died
+//! - [`work`]: turns of the queue and turns whose attempts died; [`sweep`]: due rows
+//!   without a message; [`locks`], [`dead_letters`]: what an operator sees and does
 //! - [`live`]: turns running in this process; [`follow`]: their events as a stream
+//! - [`health`]: what the service stands on, asked one by one
 //! - [`clock`], [`random`], [`tasks`]: time, chance and background work, so that
 //!   tests can hold them in their hands
 //! - [`error`]: what a use case can answer instead
 
 pub mod clock;
+pub mod dead_letters;
 mod engine;
 pub mod error;
 pub mod follow;
+pub mod health;
 pub mod history;
 pub mod live;
+pub mod locks;
 pub mod models;
 pub mod random;
-pub mod recover;
 mod retry;
 pub mod stateless;
+pub mod sweep;
 pub mod tasks;
 pub mod turn;
+pub mod work;
 
 pub use engine::Engine;
 pub use error::Error;
+pub use turnwise_store::queue::{Message, Receiver};
 pub use turnwise_store::{CommittedTurn, Error as StoreError};

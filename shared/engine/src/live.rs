@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 use turnwise_core::digest::Digest;
 use turnwise_core::generation::Event;
 use turnwise_core::id::{ConversationId, Tenant, TurnKey};
@@ -23,8 +24,11 @@ pub enum Outcome {
     Committed(Arc<Answer>),
     /// Its failure is committed.
     Failed(Arc<Failure>),
-    /// Another attempt took the lock: whatever that one commits is the answer.
+    /// Another attempt took the lock, or the turn was cancelled: what is stored of the
+    /// turn is its result.
     Superseded,
+    /// It failed for now and went back to its conversation's queue.
+    Requeued,
     /// The end could not be written. The lease will lapse and a retry go on.
     Unwritten(Arc<Failure>),
 }
@@ -38,6 +42,7 @@ pub struct LiveTurn {
     pub facts: Facts,
     progress: Mutex<Progress>,
     changed: watch::Sender<u64>,
+    lock_lost: CancellationToken,
 }
 
 #[derive(Debug, Default)]
@@ -59,7 +64,24 @@ impl LiveTurn {
     /// A turn that begins now.
     #[must_use]
     pub fn new(input_hash: Digest, facts: Facts) -> Arc<Self> {
-        Arc::new(Self { input_hash, facts, progress: Mutex::default(), changed: watch::Sender::new(0) })
+        Arc::new(Self {
+            input_hash,
+            facts,
+            progress: Mutex::default(),
+            changed: watch::Sender::new(0),
+            lock_lost: CancellationToken::new(),
+        })
+    }
+
+    /// Notes that the attempt no longer owns the lock: reading on would be paid for
+    /// nothing.
+    pub fn lose_lock(&self) {
+        self.lock_lost.cancel();
+    }
+
+    /// Completes when the lock is lost.
+    pub async fn lock_lost(&self) {
+        self.lock_lost.cancelled().await;
     }
 
     /// Appends an event.

@@ -52,6 +52,12 @@ impl Random {
         self.with(|rng| rng.random())
     }
 
+    /// A number from 0 to 1.
+    #[must_use]
+    pub fn chance(&self) -> f64 {
+        self.with(|rng| rng.random_range(0.0..=1.0))
+    }
+
     /// A pause between half of `most` and `most`, so that waiters spread out and
     /// none comes back at once.
     #[must_use]

@@ -36,4 +36,10 @@ impl Engine {
         }
         unreachable!("the loop returns")
     }
+
+    /// Waits before round `round` + 1 of something that others are at too.
+    pub(crate) async fn pause(&self, round: u32) {
+        let most = CONFLICT_PAUSE * 2u32.saturating_pow(round.min(6));
+        self.clock.sleep(self.random.jitter(most)).await;
+    }
 }

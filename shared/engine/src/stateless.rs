@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
 use turnwise_core::category::Category;
 use turnwise_core::digest::Digest;
 use turnwise_core::generation::{Completion, Generation};
@@ -41,7 +40,7 @@ impl Engine {
             Outcome::Failed(failure) | Outcome::Unwritten(failure) => {
                 Err(Error::Failed { failure, facts: Some(Box::new(live.facts.clone())), replayed: false })
             }
-            Outcome::Superseded => Err(Error::Failed {
+            Outcome::Superseded | Outcome::Requeued => Err(Error::Failed {
                 failure: Arc::new(died()),
                 facts: Some(Box::new(live.facts.clone())),
                 replayed: false,
@@ -78,7 +77,6 @@ impl Engine {
 impl Work {
     async fn run(self, stream: bool) {
         let ending = Ending(Arc::clone(&self.live));
-        let (_keeper, halt) = watch::channel(None);
         let now = self.engine.clock.now();
         let upstream = Upstream {
             resolved: &self.resolved,
@@ -87,7 +85,6 @@ impl Work {
             stream,
             must_end_by: must_end_by(now, self.caller.deadline),
             live: &self.live,
-            halt,
         };
         let input_text = upstream.generation.input_text().to_owned();
         let outcome = match read_upstream(&self.engine, upstream).await {

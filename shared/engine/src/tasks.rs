@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 #[derive(Debug, Clone, Default)]
 pub struct Tasks {
     tracker: TaskTracker,
+    stop: CancellationToken,
     handover: CancellationToken,
 }
 
@@ -38,6 +39,16 @@ impl Tasks {
     #[must_use]
     pub fn running(&self) -> usize {
         self.tracker.len()
+    }
+
+    /// Asks work that has not begun to stay undone: it is found again.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Completes when [`Self::stop`] was called.
+    pub async fn stopping(&self) {
+        self.stop.cancelled().await;
     }
 
     /// Asks running turns to stop where they are and let go of their locks, so that

@@ -23,42 +23,57 @@ pub struct Principal {
     pub user: String,
     /// The key's id, never the key.
     pub api_key: String,
+    /// Whether it may do what touches others: locks, dead letters.
+    pub admin: bool,
 }
 
 /// The keys that are accepted, as their digests. Without any, everything that asks
 /// for a key is refused.
 #[derive(Debug, Clone, Default)]
-pub struct Access(Arc<[Digest]>);
+pub struct Access(Arc<[(Digest, Power)]>);
+
+/// What a key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Power {
+    /// Its own turns and conversations.
+    User,
+    /// That, and `/admin`.
+    Admin,
+}
 
 /// Digits of a key's digest that name it in logs and ledgers: enough to tell an
 /// operator's few keys apart, too few to help anybody guess.
 const KEY_ID_DIGITS: usize = 8;
 
 impl Access {
-    /// Accepts the keys with these SHA-256 digests.
+    /// Accepts the keys with these SHA-256 digests; those of `admins` also under `/admin`.
     #[must_use]
-    pub fn to_digests(digests: impl IntoIterator<Item = Digest>) -> Self {
-        Self(digests.into_iter().collect())
+    pub fn to_digests(users: impl IntoIterator<Item = Digest>, admins: impl IntoIterator<Item = Digest>) -> Self {
+        let users = users.into_iter().map(|digest| (digest, Power::User));
+        Self(users.chain(admins.into_iter().map(|digest| (digest, Power::Admin))).collect())
     }
 
-    /// Accepts `key`.
+    /// Accepts `key` everywhere: for a process that serves one person.
     #[must_use]
     pub fn to_key(key: &str) -> Self {
-        Self::to_digests([Digest::of(key)])
+        Self::to_digests([], [Digest::of(key)])
     }
 
     /// Who `key` is. Takes the same time for every key of the same length: only
     /// digests are compared, all of them, in constant time.
     fn principal(&self, key: &str) -> Option<Principal> {
         let digest = Digest::of(key);
-        let mut found = false;
-        for accepted in self.0.iter() {
-            found |= bool::from(accepted.as_str().as_bytes().ct_eq(digest.as_str().as_bytes()));
+        let (mut found, mut admin) = (false, false);
+        for (accepted, power) in self.0.iter() {
+            let same = bool::from(accepted.as_str().as_bytes().ct_eq(digest.as_str().as_bytes()));
+            found |= same;
+            admin |= same && *power == Power::Admin;
         }
         found.then(|| Principal {
             tenant: Tenant::default_tenant(),
             user: "owner".to_owned(),
             api_key: digest.as_str().chars().take(KEY_ID_DIGITS).collect(),
+            admin,
         })
     }
 }
@@ -76,6 +91,12 @@ pub(crate) async fn require_key(State(access): State<Access>, mut request: Reque
         }
         None => Error::Unauthenticated.into_response(),
     }
+}
+
+/// Lets only administrators through; stands behind [`require_key`].
+pub(crate) async fn require_admin(request: Request, next: Next) -> Response {
+    let admin = request.extensions().get::<Principal>().is_some_and(|principal| principal.admin);
+    if admin { next.run(request).await } else { Error::Forbidden.into_response() }
 }
 
 /// The key of `Authorization: Bearer` or of `x-api-key`: OpenAI's clients send the
@@ -111,6 +132,15 @@ mod tests {
         check("authorization", "Basic secret", false);
         check("authorization", "secret", false);
         check("x-api-key", "", false);
+    }
+
+    #[test]
+    fn only_an_administrators_key_is_one() {
+        let access = Access::to_digests([Digest::of("user")], [Digest::of("admin")]);
+        let is_admin = |key| access.principal(key).map(|principal| principal.admin);
+        assert_eq!(is_admin("user"), Some(false));
+        assert_eq!(is_admin("admin"), Some(true));
+        assert_eq!(is_admin("other"), None);
     }
 
     #[test]

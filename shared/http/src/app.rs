@@ -29,13 +29,15 @@ impl FromRef<App> for Access {
 /// The same value is served by Lambda and by the local runner.
 pub fn router(app: App, functions: &[Function]) -> Router {
     let mine = ROUTES.iter().filter(|route| functions.contains(&route.function));
-    let (mut open, mut keyed) = (Router::new(), Router::new());
+    let (mut open, mut keyed, mut admin) = (Router::new(), Router::new(), Router::new());
     for route in mine {
         match route.entry {
             Entry::Open => open = open.route(&route.mounted_path(), route.mount()),
             Entry::Keyed => keyed = keyed.route(&route.mounted_path(), route.mount()),
+            Entry::Admin => admin = admin.route(&route.mounted_path(), route.mount()),
         }
     }
+    let keyed = keyed.merge(admin.route_layer(middleware::from_fn(access::require_admin)));
     let keyed = keyed.route_layer(middleware::from_fn_with_state(app.clone(), access::require_key));
     open.merge(keyed)
         .fallback(|| async { Error::NoRoute })

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use turnwise_core::category::{Category, Severity};
 use turnwise_core::fault::Faults;
-use turnwise_core::limits::MAX_BODY_BYTES;
+use turnwise_core::limits::{MAX_BODY_BYTES, MAX_QUEUED_TURNS};
 use turnwise_core::turn::{Failure, Outcome};
 use turnwise_engine::turn::Facts;
 use utoipa::ToSchema;
@@ -38,6 +38,9 @@ pub enum Error {
     /// No key, or one that is not accepted.
     #[error("no valid API key")]
     Unauthenticated,
+    /// The key is good, but not for this.
+    #[error("the key is no administrator's")]
+    Forbidden,
     /// No such route.
     #[error("no such route")]
     NoRoute,
@@ -196,6 +199,8 @@ impl Error {
                 "No valid API key. Send it as \"Authorization: Bearer KEY\" or \"x-api-key: KEY\".",
             )
             .header(header::WWW_AUTHENTICATE, "Bearer"),
+            Self::Forbidden => Answer::new(Category::AuthorizationError, "This needs an administrator's key.")
+                .code("admin_key_required"),
             Self::NoRoute => Answer::new(NotFoundError, "There is no such route.").code("route_not_found"),
             Self::NoMethod => Answer::new(ValidationError, "This route has no such method.")
                 .status(StatusCode::METHOD_NOT_ALLOWED)
@@ -252,6 +257,38 @@ fn engine(error: &turnwise_engine::Error) -> Answer {
         .code("turn_in_progress")
         .retry(true, Some(*retry_after))
         .header(header::LOCATION, turn_location(key)),
+        Engine::Queued { key } => Answer::new(
+            Category::ValidationError,
+            "This turn waits in its conversation's queue. Read it at the address in Location.",
+        )
+        .status(StatusCode::CONFLICT)
+        .code("turn_queued")
+        .header(header::LOCATION, turn_location(key)),
+        Engine::QueueFull { retry_after } => {
+            let message = format!("The conversation's queue holds {MAX_QUEUED_TURNS} turns, and no more fit in.");
+            Answer::new(Category::RateLimitError, message).code("queue_full").retry(true, Some(*retry_after))
+        }
+        Engine::TurnEnded { key, state } => {
+            Answer::new(Category::ValidationError, format!("The turn cannot be cancelled: it is {state}."))
+                .status(StatusCode::CONFLICT)
+                .code("turn_ended")
+                .header(header::LOCATION, turn_location(key))
+        }
+        Engine::NotHeld { conversation } => {
+            Answer::new(Category::ValidationError, format!("Nobody has the lock of {conversation:?}."))
+                .status(StatusCode::CONFLICT)
+                .code("lock_not_held")
+        }
+        Engine::ConversationErased => Answer::new(Category::NotFoundError, "The conversation was deleted.")
+            .status(StatusCode::GONE)
+            .code("conversation_deleted"),
+        Engine::Queue(error) => {
+            tracing::error!(%error, "the queue failed");
+            Answer::new(Category::InternalError, "The queue does not answer. Try again.")
+                .status(StatusCode::SERVICE_UNAVAILABLE)
+                .code("queue_unavailable")
+                .retry(true, Some(Duration::from_secs(1)))
+        }
         Engine::Gone => Answer::new(Category::NotFoundError, "The turn's answer is no longer kept.")
             .status(StatusCode::GONE)
             .code("turn_gone"),

@@ -4,6 +4,7 @@ use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use turnwise_core::fault::Fault;
+use turnwise_core::limits::{MAX_PAGE_SIZE, PAGE_SIZE};
 
 use crate::error::Error;
 
@@ -31,6 +32,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
         let path = Path::from_request_parts(parts, state).await;
         path.map(|Path(segment)| Self(segment)).map_err(|rejection| fault("path", &rejection.body_text()))
     }
+}
+
+/// How many rows a page has, from the query's `limit`.
+///
+/// # Errors
+/// A fault when it is not a number from 1 to [`MAX_PAGE_SIZE`].
+pub(crate) fn page_size(text: Option<&str>) -> Result<usize, Fault> {
+    let Some(text) = text else { return Ok(PAGE_SIZE) };
+    let size = text.parse().ok().filter(|size| (1..=MAX_PAGE_SIZE).contains(size));
+    size.ok_or_else(|| Fault::new("limit", format!("Expected a number from 1 to {MAX_PAGE_SIZE}, got {text:?}.")))
 }
 
 fn fault(field: &str, message: &str) -> Error {

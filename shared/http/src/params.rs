@@ -13,7 +13,7 @@ use turnwise_core::turn::{Delivery, OnBusy};
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// The header that chooses the delivery mode: `at-least-once` or `at-most-once`.
 pub const DELIVERY: &str = "turnwise-delivery";
-/// The header that chooses the busy policy: `wait` or `reject`.
+/// The header that chooses the busy policy: `wait`, `reject`, `enqueue` or `interrupt`.
 pub const ON_BUSY: &str = "turnwise-on-busy";
 
 /// A turn's parameters from headers.
@@ -36,7 +36,7 @@ pub struct TurnHeaders {
 pub struct Prefer {
     /// `wait=n`: seconds to wait for a turn that another request is running.
     pub wait: Option<Duration>,
-    /// `respond-async`: an answer that it is running will do.
+    /// `respond-async`: the client will come back for the answer.
     pub respond_async: bool,
 }
 
@@ -102,11 +102,8 @@ pub fn parse_delivery(field: &str, text: &str) -> Result<Delivery, Fault> {
 /// # Errors
 /// A fault of `field` that lists the policies.
 pub fn parse_on_busy(field: &str, text: &str) -> Result<OnBusy, Fault> {
-    match text {
-        "wait" => Ok(OnBusy::default()),
-        "reject" => Ok(OnBusy::Reject),
-        _ => Err(Fault::new(field, format!("Expected wait or reject, got {text:?}."))),
-    }
+    let fault = || Fault::new(field, format!("Expected {}, got {text:?}.", OnBusy::NAMES));
+    OnBusy::from_name(text).ok_or_else(fault)
 }
 
 /// A turn's number as an entity tag, quoted or not: `3`, `"3"`.
@@ -151,7 +148,7 @@ mod tests {
     #[test]
     fn unknown_modes_are_faults_of_their_header() {
         assert_eq!(read(DELIVERY, "exactly-once").1.first_field(), Some(DELIVERY));
-        assert_eq!(read(ON_BUSY, "enqueue").1.first_field(), Some(ON_BUSY));
+        assert_eq!(read(ON_BUSY, "shove").1.first_field(), Some(ON_BUSY));
         assert_eq!(read(DELIVERY, "at-most-once").0.delivery, Some(Delivery::AtMostOnce));
     }
 }

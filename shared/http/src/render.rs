@@ -26,8 +26,11 @@ pub struct TurnBody {
     pub turn_id: String,
     /// Its place in the conversation: 1, 2, 3 ... without gaps; null until it is committed.
     pub turn_number: Option<u64>,
-    /// `PROCESSING`, `COMPLETED` or `FAILED`.
+    /// `QUEUED`, `PROCESSING`, `COMPLETED` or `FAILED`.
     pub status: String,
+    /// Where it stands in its conversation's queue while it waits there: 1 comes next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_position: Option<u64>,
     /// The answer's text; null until it is committed.
     pub message: Option<String>,
     /// The model that answered, `provider/model`.
@@ -84,6 +87,7 @@ impl TurnBody {
             turn_id: key.turn.to_string(),
             turn_number: None,
             status: status.to_owned(),
+            queue_position: None,
             message: None,
             model: None,
             usage: None,

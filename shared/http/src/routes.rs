@@ -14,11 +14,13 @@ pub enum Function {
     Conversations,
     /// Models, health, the OpenAPI document.
     Models,
+    /// Locks, dead letters, health: what an operator sees and does.
+    Admin,
 }
 
 impl Function {
     /// All functions that serve HTTP.
-    pub const ALL: [Self; 3] = [Self::Stream, Self::Conversations, Self::Models];
+    pub const ALL: [Self; 4] = [Self::Stream, Self::Conversations, Self::Models, Self::Admin];
 
     /// Its name, as in the template and as its binary's.
     #[must_use]
@@ -27,6 +29,7 @@ impl Function {
             Self::Stream => "stream",
             Self::Conversations => "conversations",
             Self::Models => "models",
+            Self::Admin => "admin",
         }
     }
 }
@@ -38,6 +41,8 @@ pub enum Entry {
     Open,
     /// Only with a key.
     Keyed,
+    /// Only with an administrator's key.
+    Admin,
 }
 
 /// One operation.
@@ -92,6 +97,13 @@ pub const ROUTES: &[Route] = &[
         handler: || get(handlers::turns::get_turn),
     },
     Route {
+        method: "POST",
+        path: "/v1/turns/{key}/cancel",
+        function: Function::Conversations,
+        entry: Entry::Keyed,
+        handler: || post(handlers::turns::cancel_turn),
+    },
+    Route {
         method: "GET",
         path: "/v1/models",
         function: Function::Models,
@@ -125,6 +137,48 @@ pub const ROUTES: &[Route] = &[
         function: Function::Models,
         entry: Entry::Open,
         handler: || get(handlers::openapi::document),
+    },
+    Route {
+        method: "GET",
+        path: "/admin/locks",
+        function: Function::Admin,
+        entry: Entry::Admin,
+        handler: || get(handlers::admin::locks::list_locks),
+    },
+    Route {
+        method: "GET",
+        path: "/admin/locks/{conversation}",
+        function: Function::Admin,
+        entry: Entry::Admin,
+        handler: || get(handlers::admin::locks::get_lock),
+    },
+    Route {
+        method: "POST",
+        path: "/admin/locks/{conversation}/release",
+        function: Function::Admin,
+        entry: Entry::Admin,
+        handler: || post(handlers::admin::locks::release_lock),
+    },
+    Route {
+        method: "GET",
+        path: "/admin/dead-letters",
+        function: Function::Admin,
+        entry: Entry::Admin,
+        handler: || get(handlers::admin::dead_letters::list_dead_letters),
+    },
+    Route {
+        method: "POST",
+        path: "/admin/dead-letters/redrive",
+        function: Function::Admin,
+        entry: Entry::Admin,
+        handler: || post(handlers::admin::dead_letters::redrive),
+    },
+    Route {
+        method: "GET",
+        path: "/admin/health",
+        function: Function::Admin,
+        entry: Entry::Admin,
+        handler: || get(handlers::admin::health::check_health),
     },
 ];
 

@@ -54,7 +54,10 @@ impl Store {
     /// [`Error::Conflict`] when another transaction is at the same rows, and what
     /// else the table may answer.
     pub async fn begin_turn(&self, begin: &BeginTurn<'_>) -> Result<Begun, Error> {
-        let members = vec![self.take_lock(begin)?, self.write_turn(begin)?];
+        let mut members = vec![self.take_lock(begin)?, self.write_turn(begin)?];
+        if let Previous::Queued { place, .. } = begin.acquire.previous {
+            members.push(self.leave_queue_member(begin.tenant, &begin.turn.key.conversation, place)?);
+        }
         match self.transact("begin_turn", begin.turn.attempt.as_str(), members).await? {
             Outcome::Applied => Ok(Begun::Acquired),
             Outcome::Refused(rows) => {
@@ -80,7 +83,7 @@ impl Store {
             .expression_attribute_values(":lease", instant(begin.lease_until))
             .expression_attribute_values(":epoch", number(begin.acquire.epoch))
             .expression_attribute_values(":now", instant(begin.now));
-        let taken = "SET fence = :epoch, #owner = :owner, owner_turn = :turn, lease_until = :lease, updated_at = :now";
+        let taken = "fence = :epoch, #owner = :owner, owner_turn = :turn, lease_until = :lease, updated_at = :now";
 
         let update = match begin.acquire.seen_fence {
             Some(seen) => {
@@ -88,12 +91,26 @@ impl Store {
                 let free = "attribute_not_exists(#owner)";
                 let lapsed = "lease_until < :lapsed";
                 let number_holds = "head = :head";
-                update
-                    .update_expression(taken)
-                    .condition_expression(format!("{unchanged} AND {number_holds} AND ({free} OR {lapsed})"))
+                let history_holds = "version = :version";
+                let condition = format!("{unchanged} AND {number_holds} AND {history_holds} AND ({free} OR {lapsed})");
+                let update = update
                     .expression_attribute_values(":seen", number(seen))
                     .expression_attribute_values(":head", number(begin.acquire.number - 1))
-                    .expression_attribute_values(":lapsed", instant(begin.now - CLOCK_SKEW))
+                    .expression_attribute_values(":version", number(begin.acquire.seen_version))
+                    .expression_attribute_values(":lapsed", instant(begin.now - CLOCK_SKEW));
+                match (begin.acquire.previous, begin.acquire.behind_queue) {
+                    (Previous::Queued { .. }, _) => update
+                        .update_expression(format!("SET {taken}, queued = queued - :one"))
+                        .condition_expression(condition)
+                        .expression_attribute_values(":one", number(1)),
+                    (_, true) => update
+                        .update_expression(format!("SET {taken}"))
+                        .condition_expression(format!(
+                            "{condition} AND (attribute_not_exists(queued) OR queued = :none)"
+                        ))
+                        .expression_attribute_values(":none", number(0)),
+                    (_, false) => update.update_expression(format!("SET {taken}")).condition_expression(condition),
+                }
             }
             None => {
                 let absent = "attribute_not_exists(pk)";
@@ -107,7 +124,7 @@ impl Store {
                     None => update,
                 };
                 update
-                    .update_expression(format!("{taken}, {made}{project}"))
+                    .update_expression(format!("SET {taken}, {made}{project}"))
                     .condition_expression(absent)
                     .expression_attribute_values(":zero", number(0))
             }
@@ -119,6 +136,7 @@ impl Store {
         let put = Put::builder().table_name(&*self.table).set_item(Some(turn_row::write(begin.tenant, begin.turn)?));
         let put = match begin.acquire.previous {
             Previous::Absent => put.condition_expression("attribute_not_exists(pk)"),
+            Previous::Queued { epoch, .. } => as_seen(put, "QUEUED", epoch),
             Previous::Failed { epoch } => as_seen(put, "FAILED", epoch),
             Previous::Lost { epoch } => as_seen(put, "PROCESSING", epoch),
         };
@@ -126,7 +144,8 @@ impl Store {
     }
 }
 
-fn as_seen(
+/// Puts a row only over the turn in this state and of this epoch.
+pub(crate) fn as_seen(
     put: aws_sdk_dynamodb::types::builders::PutBuilder,
     state: &str,
     epoch: u64,

@@ -8,6 +8,7 @@ use turnwise_core::turn::{Claim, State, Turn};
 
 use crate::client::Store;
 use crate::conversation;
+use crate::dead_letters::is_dead_letter;
 use crate::error::Error;
 use crate::history::CommittedTurn;
 use crate::item::{instant, number, text};
@@ -35,12 +36,13 @@ pub struct CommitTurn<'a> {
     pub now: Timestamp,
 }
 
-/// What T2f writes.
+/// What T2f writes: the turn's failure, or, for a turn of the queue that may run
+/// again, its return there.
 #[derive(Debug)]
 pub struct FailTurn<'a> {
     /// The lock's owner.
     pub claim: &'a Claim,
-    /// The turn as it will stand: FAILED.
+    /// The turn as it will stand: FAILED or QUEUED.
     pub turn: &'a Turn,
     /// What the attempt cost, if it cost anything.
     pub ledger: Option<&'a RecordLedger<'a>>,
@@ -59,6 +61,17 @@ pub enum Committed {
     Superseded,
 }
 
+/// What becomes of the conversation with its lock.
+#[derive(Clone, Copy)]
+enum Release {
+    /// A turn more.
+    Committed,
+    /// A turn back in the queue.
+    Requeued,
+    /// Nothing else.
+    Failed,
+}
+
 impl Store {
     /// Writes T2. Idempotent by the attempt's id; a refusal is resolved by reading
     /// the turn, so that a lost reply is told from a lost lock.
@@ -69,7 +82,7 @@ impl Store {
     pub async fn commit_turn(&self, commit: &CommitTurn<'_>) -> Result<Committed, Error> {
         let claim = commit.claim;
         let mut members = vec![
-            self.release_lock(claim, Some(claim.number), commit.now)?,
+            self.release_lock(claim, Release::Committed, commit.now)?,
             self.end_turn(claim, commit.turn)?,
             self.put_new(commit.messages.write(&claim.tenant, &claim.key.conversation)?)?,
         ];
@@ -89,7 +102,17 @@ impl Store {
     /// As [`Self::commit_turn`].
     pub async fn fail_turn(&self, fail: &FailTurn<'_>) -> Result<Committed, Error> {
         let claim = fail.claim;
-        let mut members = vec![self.release_lock(claim, None, fail.now)?, self.end_turn(claim, fail.turn)?];
+        let requeued = fail.turn.place.filter(|_| matches!(fail.turn.state, State::Queued { .. }));
+        let release = match requeued {
+            Some(_) => Release::Requeued,
+            None => Release::Failed,
+        };
+        let mut members = vec![self.release_lock(claim, release, fail.now)?, self.end_turn(claim, fail.turn)?];
+        if let Some(place) = requeued {
+            members.push(self.join_queue_member(&claim.tenant, &claim.key, place)?);
+        } else if is_dead_letter(fail.turn) {
+            members.push(self.dead_letter_member(&claim.tenant, fail.turn, fail.now)?);
+        }
         if let Some(ledger) = fail.ledger {
             members.extend(self.ledger_members(ledger)?);
         }
@@ -122,10 +145,10 @@ impl Store {
         }
     }
 
-    fn release_lock(&self, claim: &Claim, head: Option<u64>, now: Timestamp) -> Result<TransactWriteItem, Error> {
+    fn release_lock(&self, claim: &Claim, release: Release, now: Timestamp) -> Result<TransactWriteItem, Error> {
         let newest = "fence = :epoch";
         let mine = "#owner = :owner";
-        let released = "REMOVE #owner, owner_turn, lease_until, cancel_requested";
+        let released = "REMOVE #owner, owner_turn, lease_until";
         let update = Update::builder()
             .table_name(&*self.table)
             .set_key(Some(conversation::key(&claim.tenant, &claim.key.conversation)))
@@ -134,18 +157,21 @@ impl Store {
             .expression_attribute_values(":epoch", number(claim.epoch))
             .expression_attribute_values(":owner", text(claim.attempt.as_str()))
             .expression_attribute_values(":now", instant(now));
-        let update = match head {
-            Some(head) => update
+        let update = match release {
+            Release::Committed => update
                 .update_expression(format!("SET head = :head, version = version + :one, updated_at = :now {released}"))
-                .expression_attribute_values(":head", number(head))
+                .expression_attribute_values(":head", number(claim.number))
                 .expression_attribute_values(":one", number(1)),
-            None => update.update_expression(format!("SET updated_at = :now {released}")),
+            Release::Requeued => update
+                .update_expression(format!("SET queued = queued + :one, updated_at = :now {released}"))
+                .expression_attribute_values(":one", number(1)),
+            Release::Failed => update.update_expression(format!("SET updated_at = :now {released}")),
         };
         transact::update(update)
     }
 
     fn end_turn(&self, claim: &Claim, turn: &Turn) -> Result<TransactWriteItem, Error> {
-        debug_assert!(!matches!(turn.state, State::Processing), "a turn ends as COMPLETED or FAILED");
+        debug_assert!(!matches!(turn.state, State::Processing), "an attempt leaves its turn in another state");
         transact::put(
             Put::builder()
                 .table_name(&*self.table)

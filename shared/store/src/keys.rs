@@ -10,6 +10,9 @@ use crate::error::Error;
 /// Sort key of a conversation's META item.
 pub(crate) const META: &str = "META";
 
+/// Both keys of the row that a health check reads; it need not be there.
+pub(crate) const HEALTH: &str = "HEALTH";
+
 /// Sort key prefix of committed turns. `M#` sorts right below `META`, so that one
 /// descending query from META returns it and the newest turns.
 pub(crate) const MESSAGES: &str = "M#";
@@ -17,6 +20,12 @@ pub(crate) const MESSAGES: &str = "M#";
 /// Partitions of the index of running turns: enough that no turn rate one table
 /// serves makes one of them hot.
 pub(crate) const ACTIVE_SHARDS: u8 = 16;
+
+/// Partitions of the index of queued turns, for the same reason.
+pub(crate) const QUEUED_SHARDS: u8 = 16;
+
+/// Sort key prefix of a conversation's queue.
+pub(crate) const QUEUE: &str = "Q#";
 
 /// Partitions a day's usage counters and ledger lines are spread over.
 pub(crate) const DAY_SHARDS: u8 = 4;
@@ -40,6 +49,17 @@ pub(crate) fn messages(number: u64) -> String {
 
 pub(crate) fn turn(turn: &TurnId) -> String {
     format!("T#{turn}")
+}
+
+/// A place in a conversation's queue.
+pub(crate) fn place(place: u64) -> String {
+    format!("{QUEUE}{place:010}")
+}
+
+/// The place that a row of a queue stands for.
+pub(crate) fn parse_place(sk: &str) -> Result<u64, Error> {
+    let place = sk.strip_prefix(QUEUE).and_then(|digits| digits.parse().ok());
+    place.ok_or_else(|| Error::corrupt(format!("sort key {sk:?} of a queue")))
 }
 
 pub(crate) fn stream_log(tenant: &Tenant, key: &TurnKey) -> String {
@@ -88,13 +108,39 @@ pub(crate) fn is_thread_row(text: &str) -> bool {
 }
 
 pub(crate) fn active(tenant: &Tenant, key: &TurnKey) -> String {
-    let digest = Digest::of(format!("{tenant}#{}#{}", key.conversation, key.turn));
-    // The first hexadecimal digit is one of 16, evenly spread.
-    active_shard(u8::from_str_radix(&digest.as_str()[..1], 16).unwrap_or(0) % ACTIVE_SHARDS)
+    active_shard(sixteenth(tenant, key) % ACTIVE_SHARDS)
 }
 
 pub(crate) fn active_shard(shard: u8) -> String {
     format!("ACTIVE#{shard}")
+}
+
+pub(crate) fn queued(tenant: &Tenant, key: &TurnKey) -> String {
+    queued_shard(sixteenth(tenant, key) % QUEUED_SHARDS)
+}
+
+pub(crate) fn queued_shard(shard: u8) -> String {
+    format!("QUEUED#{shard}")
+}
+
+/// One of 16, evenly spread: the first hexadecimal digit of a digest.
+fn sixteenth(tenant: &Tenant, key: &TurnKey) -> u8 {
+    let digest = Digest::of(format!("{tenant}#{}#{}", key.conversation, key.turn));
+    u8::from_str_radix(&digest.as_str()[..1], 16).unwrap_or(0)
+}
+
+pub(crate) fn dead_letters(tenant: &Tenant) -> String {
+    format!("D#{tenant}")
+}
+
+/// Sort key of a dead letter, which is also the cursor behind it.
+pub(crate) fn dead_letter(at: Timestamp, key: &TurnKey) -> String {
+    let digest = Digest::of(key.to_string());
+    format!("{}-{}", instant(at), &digest.as_str()[..THREAD_DIGITS])
+}
+
+pub(crate) fn audit(tenant: &Tenant, day: &str, shard: u8) -> String {
+    format!("A#{tenant}#{day}#{}", shard % DAY_SHARDS)
 }
 
 pub(crate) fn ledger(tenant: &Tenant, day: &str, shard: u8) -> String {
@@ -108,6 +154,11 @@ pub(crate) fn usage(tenant: &Tenant, day: &str, shard: u8) -> String {
 /// An instant that sorts as text: milliseconds.
 pub(crate) fn instant(at: Timestamp) -> String {
     format!("{:0INSTANT_DIGITS$}", at.as_millis())
+}
+
+/// The instant that [`instant`] wrote.
+pub(crate) fn parse_instant(text: &str) -> Result<Timestamp, Error> {
+    text.parse().map(Timestamp).map_err(|_| Error::corrupt(format!("instant {text:?} in a key")))
 }
 
 /// The tenant and turn whose row has these keys.
@@ -130,7 +181,8 @@ mod tests {
     fn committed_turns_sort_right_below_meta() {
         assert!(messages(1).as_str() < META);
         assert!(messages(9_999_999_999).as_str() < META);
-        assert!("T#a" > META && "Q#1" > META && "H#1" < MESSAGES);
+        assert!("T#a" > META && place(1).as_str() > META && "H#1" < MESSAGES);
+        assert_eq!(parse_place(&place(12)).unwrap(), 12);
     }
 
     #[test]

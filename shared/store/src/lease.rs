@@ -1,7 +1,6 @@
 //! The lease of a conversation's lock: renewed by a living attempt, listed for
 //! whoever looks after dead ones.
 
-use aws_sdk_dynamodb::types::ReturnValue;
 use turnwise_core::id::{Tenant, TurnKey};
 use turnwise_core::time::Timestamp;
 use turnwise_core::turn::Claim;
@@ -17,11 +16,8 @@ use crate::schema::INDEX;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beat {
     /// The lease is renewed.
-    Alive {
-        /// Whether someone asked for the turn to be cancelled.
-        cancel_requested: bool,
-    },
-    /// Another attempt has taken the lock.
+    Alive,
+    /// The lock is gone: another attempt has it, or the turn was cancelled.
     Lost,
 }
 
@@ -32,6 +28,8 @@ pub struct HeldTurn {
     pub tenant: Tenant,
     /// Which.
     pub key: TurnKey,
+    /// When its newest attempt began.
+    pub began_at: Timestamp,
 }
 
 impl Store {
@@ -55,14 +53,10 @@ impl Store {
             .expression_attribute_values(":logged", number(logged))
             .expression_attribute_values(":epoch", number(claim.epoch))
             .expression_attribute_values(":owner", text(claim.attempt.as_str()))
-            .return_values(ReturnValue::AllNew)
             .send()
             .await;
         match result {
-            Ok(answer) => {
-                let cancel_requested = answer.attributes().is_some_and(|row| row.contains_key("cancel_requested"));
-                Ok(Beat::Alive { cancel_requested })
-            }
+            Ok(_) => Ok(Beat::Alive),
             Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
                 Ok(Beat::Lost)
             }
@@ -77,35 +71,37 @@ impl Store {
     pub async fn held_turns(&self) -> Result<Vec<HeldTurn>, Error> {
         let mut held = Vec::new();
         for shard in 0..keys::ACTIVE_SHARDS {
-            self.held_turns_of_shard(shard, &mut held).await?;
+            for row in self.indexed("held_turns", keys::active_shard(shard), None).await? {
+                let row = Row(&row);
+                let (tenant, key) = keys::parse_turn(&row.text("pk")?, &row.text("sk")?)?;
+                held.push(HeldTurn { tenant, key, began_at: keys::parse_instant(&row.text("g1sk")?)? });
+            }
         }
         Ok(held)
     }
 
-    async fn held_turns_of_shard(&self, shard: u8, held: &mut Vec<HeldTurn>) -> Result<(), Error> {
-        let mut start: Option<Item> = None;
-        loop {
-            let page = self
-                .dynamo
-                .query()
-                .table_name(&*self.table)
-                .index_name(INDEX)
-                .key_condition_expression("g1pk = :shard")
-                .expression_attribute_values(":shard", text(keys::active_shard(shard)))
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| Error::from_sdk("held_turns", &error))?;
-            for item in page.items() {
-                let row = Row(item);
-                let (tenant, key) = keys::parse_turn(&row.text("pk")?, &row.text("sk")?)?;
-                held.push(HeldTurn { tenant, key });
-            }
-            start = page.last_evaluated_key().cloned();
-            if start.is_none() {
-                return Ok(());
-            }
+    /// The rows of one partition of the index, in its order, up to the instant `last`
+    /// where one is given. Eventually consistent, as every read of an index is.
+    pub(crate) async fn indexed(
+        &self,
+        operation: &'static str,
+        partition: String,
+        last: Option<Timestamp>,
+    ) -> Result<Vec<Item>, Error> {
+        let query = self.dynamo.query().table_name(&*self.table).index_name(INDEX);
+        let query = query.expression_attribute_values(":partition", text(partition));
+        let query = match last {
+            Some(last) => query
+                .key_condition_expression("g1pk = :partition AND g1sk <= :last")
+                .expression_attribute_values(":last", text(keys::instant(last))),
+            None => query.key_condition_expression("g1pk = :partition"),
+        };
+        let mut rows = query.into_paginator().items().send();
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().await {
+            found.push(row.map_err(|error| Error::from_sdk(operation, &error))?);
         }
+        Ok(found)
     }
 
     /// Ends the lease that the dead attempt of epoch `fence` holds, so that the next

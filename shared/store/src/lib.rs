@@ -4,37 +4,47 @@
 //! key strings. Locally the same calls go to an embedded engine.
 //!
 //! - [`Store`]: the table; its operations stand in one file each:
-//!   `begin` (T1), `commit` (T2 and T2f), `lease`, `conversation`, `history`,
-//!   `stream_log`, `threads`, `ledger`
+//!   `begin` (T1), `commit` (T2 and T2f), `enqueue` (T0), `revoke`, `lease`, `locks`,
+//!   `dead_letters`, `conversation`, `history`, `stream_log`, `threads`, `ledger`, `audit`
 //! - [`client`]: how the SDK is set up; [`schema`]: the table's definition
 //! - [`queue`]: the queue, SQS or in process
 //! - [`error`]: what can go wrong, by what the caller can do about it
 
+mod audit;
 mod begin;
 pub mod client;
 mod commit;
 mod conversation;
+mod dead_letters;
+mod enqueue;
 pub mod error;
 mod history;
 mod item;
 mod keys;
 mod lease;
 mod ledger;
+mod locks;
 mod pack;
 pub mod queue;
+mod revoke;
 pub mod schema;
 mod stream_log;
 mod threads;
 mod transact;
 mod turn_row;
 
+pub use audit::AuditEntry;
 pub use begin::{BeginTurn, Begun};
 pub use client::Store;
 pub use commit::{CommitTurn, Committed, FailTurn};
 pub use conversation::Opened;
+pub use dead_letters::{DeadLetter, DeadLetterPage};
+pub use enqueue::{DueTurn, EnqueueTurn, Enqueued, QueueHead};
 pub use error::Error;
 pub use history::CommittedTurn;
 pub use lease::{Beat, HeldTurn};
 pub use ledger::{LedgerLine, Phase, RecordLedger};
+pub use locks::ReleaseLock;
+pub use revoke::{RevokeTurn, Revoked};
 pub use stream_log::{Batch, LogEnd, LogPage};
 pub use threads::{ThreadPage, ThreadRow};

@@ -7,6 +7,8 @@ use aws_sdk_dynamodb::types::{
 
 use crate::client::Store;
 use crate::error::Error;
+use crate::item::text;
+use crate::keys;
 
 /// Index of running turns and, later, of running jobs. Keys only: a heartbeat,
 /// which changes no key, does not rewrite it.
@@ -49,6 +51,16 @@ impl Store {
             .await
             .map(|_| ())
             .map_err(|error| Error::from_sdk("update_time_to_live", &error))
+    }
+
+    /// One round trip to the table's data, as every turn makes it.
+    ///
+    /// # Errors
+    /// What kept it from answering.
+    pub async fn round_trip(&self) -> Result<(), Error> {
+        let read = self.dynamo.get_item().table_name(&*self.table).consistent_read(true);
+        let read = read.key("pk", text(keys::HEALTH)).key("sk", text(keys::HEALTH)).send().await;
+        read.map(|_| ()).map_err(|error| Error::from_sdk("round_trip", &error))
     }
 
     /// Whether the table answers.

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -102,7 +102,11 @@ fn fingerprint(member: &TransactWriteItem) -> String {
         let (key, values) = (sorted(Some(update.key())), sorted(update.expression_attribute_values()));
         format!("{key}|{values}|{}|{:?}", update.update_expression(), update.condition_expression())
     });
-    put.or(update).unwrap_or_default()
+    let delete = member.delete().map(|delete| {
+        let (key, values) = (sorted(Some(delete.key())), sorted(delete.expression_attribute_values()));
+        format!("{key}|{values}|{:?}", delete.condition_expression())
+    });
+    put.or(update).or(delete).unwrap_or_default()
 }
 
 /// A put as a member of a transaction, explaining itself when its condition fails.
@@ -121,4 +125,13 @@ pub(crate) fn update(builder: aws_sdk_dynamodb::types::builders::UpdateBuilder) 
         .build()
         .map_err(|error| Error::corrupt(error.to_string()))?;
     Ok(TransactWriteItem::builder().update(update).build())
+}
+
+/// A delete as a member of a transaction, explaining itself when its condition fails.
+pub(crate) fn delete(builder: aws_sdk_dynamodb::types::builders::DeleteBuilder) -> Result<TransactWriteItem, Error> {
+    let delete: Delete = builder
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .build()
+        .map_err(|error| Error::corrupt(error.to_string()))?;
+    Ok(TransactWriteItem::builder().delete(delete).build())
 }

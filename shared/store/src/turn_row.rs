@@ -35,8 +35,9 @@ impl Store {
 /// Attributes with their usual value are left out: a row of an ordinary message then
 /// takes one write unit less, twice.
 ///
-/// A running turn also stands in the index of running turns; the row of an ended
-/// one has no index keys, which takes it out.
+/// A running turn also stands in the index of running turns and a queued one in that
+/// of queued turns, by when it is due; the row of an ended one has no index keys,
+/// which takes it out.
 pub(crate) fn write(tenant: &Tenant, turn: &Turn) -> Result<Item, Error> {
     let mut row: Vec<(&str, _)> = vec![
         ("pk", text(keys::conversation(tenant, &turn.key.conversation))),
@@ -51,13 +52,20 @@ pub(crate) fn write(tenant: &Tenant, turn: &Turn) -> Result<Item, Error> {
     if turn.delivery != Delivery::default() {
         row.push(("delivery", text(turn.delivery.name())));
     }
-    if turn.attempts > 1 {
+    if turn.attempts != 1 {
         row.push(("attempts", number(turn.attempts)));
     }
     if let Some(input) = &turn.input {
         row.push(("input", binary(pack(input)?)));
     }
+    if let Some(place) = turn.place {
+        row.push(("place", number(place)));
+    }
     match &turn.state {
+        State::Queued { due } => {
+            row.push(("g1pk", text(keys::queued(tenant, &turn.key))));
+            row.push(("g1sk", text(keys::instant(*due))));
+        }
         State::Processing => {
             row.push(("g1pk", text(keys::active(tenant, &turn.key))));
             row.push(("g1sk", text(keys::instant(turn.updated_at))));
@@ -76,6 +84,7 @@ pub(crate) fn read(item: &Item) -> Result<Turn, Error> {
         Some(name) => Delivery::from_name(&name).ok_or_else(|| Error::corrupt(format!("delivery {name:?}")))?,
     };
     let state = match row.text("state")?.as_str() {
+        "QUEUED" => State::Queued { due: keys::parse_instant(&row.text("g1sk")?)? },
         "PROCESSING" => State::Processing,
         "COMPLETED" => State::Completed(row.json("commit")?),
         "FAILED" => State::Failed(unpack(row.maybe_bytes("failure")?.unwrap_or_default())?),
@@ -91,6 +100,7 @@ pub(crate) fn read(item: &Item) -> Result<Turn, Error> {
         created_at: row.instant("created_at")?,
         updated_at: row.instant("updated_at")?,
         input: row.maybe_bytes("input")?.map(unpack).transpose()?,
+        place: row.maybe_number("place")?,
         state,
     })
 }

@@ -16,7 +16,7 @@ use turnwise_core::turn::{Delivery, Outcome};
 use turnwise_engine::clock::{Clock, Manual};
 use turnwise_engine::follow::Frame;
 use turnwise_engine::random::Random;
-use turnwise_engine::turn::{Answer, TurnRequest};
+use turnwise_engine::turn::{Answer, Input, TurnRequest};
 use turnwise_engine::{Engine, Error};
 use turnwise_store::queue::{Message, Queue};
 use turnwise_store::{Store, client};
@@ -192,7 +192,8 @@ fn want(turn: usize, rng: &mut StdRng, provider: &ScriptedProvider) -> Wanted {
 fn request(wanted: &Wanted, stream: bool) -> TurnRequest {
     let (conversation, turn) = (wanted.key.conversation.as_str(), wanted.key.turn.as_str());
     let request = rig::request(conversation, turn, &wanted.text, "openai/gpt-4o-mini");
-    TurnRequest { delivery: wanted.delivery, stream, ..request }
+    let input = Input { stream, ..request.input };
+    TurnRequest { delivery: wanted.delivery, input, ..request }
 }
 
 /// A client: tries until it has an answer or an error that stays.
@@ -233,7 +234,7 @@ async fn client_of(turn: usize, wanted: Wanted, engines: Vec<Engine>, clock: Clo
 }
 
 async fn reply(engine: &Engine, request: TurnRequest) -> Result<String, Error> {
-    if !request.stream {
+    if !request.input.stream {
         return engine.answer(request).await.map(|(_, answer)| text_of(&answer));
     }
     let (_, _, mut frames) = engine.stream(request).await?;

@@ -16,6 +16,19 @@ pub struct Ask {
     pub number: Option<u64>,
     /// The attempt it would be, or already is.
     pub attempt: AttemptId,
+    /// Where it stands toward the conversation's queue.
+    pub standing: Standing,
+}
+
+/// Where a request stands toward its conversation's queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// A client's request: behind whatever waits already.
+    Behind,
+    /// A client's request that interrupts: ahead of the queue.
+    Ahead,
+    /// The worker's, for the turn at the queue's head.
+    Head,
 }
 
 /// What the request is to do.
@@ -28,8 +41,10 @@ pub enum Decision {
     Mine,
     /// Another request is running this very turn: wait for it or follow its stream.
     Attach,
-    /// Another turn has the conversation's lock.
+    /// Another turn has the conversation's lock, or queued turns come first.
     Busy,
+    /// This very turn waits in the queue.
+    Waiting,
     /// Give the committed answer.
     Replay(Commit),
     /// Give the stored error.
@@ -38,6 +53,8 @@ pub enum Decision {
     KeyReused,
     /// The turn has, or would get, this number and not the one asked for.
     WrongNumber(u64),
+    /// The conversation was erased: no turn begins in it any more.
+    Erased,
 }
 
 /// The write T1: conditions and new values.
@@ -47,6 +64,11 @@ pub struct Acquire {
     pub seen_fence: Option<u64>,
     /// What there was of the turn.
     pub previous: Previous,
+    /// The conversation's version when it was read; T1 requires it still, so that the
+    /// history an attempt was given is the one it follows. 0 if there was none.
+    pub seen_version: u64,
+    /// Whether T1 requires that nothing waits in the queue.
+    pub behind_queue: bool,
     /// The fence this attempt takes.
     pub epoch: u64,
     /// The number the turn gets if this attempt commits. T1 also requires the head
@@ -62,6 +84,13 @@ pub struct Acquire {
 pub enum Previous {
     /// Nothing.
     Absent,
+    /// It waited in the queue.
+    Queued {
+        /// At this place.
+        place: u64,
+        /// The epoch of an earlier attempt that failed; 0 if there was none.
+        epoch: u64,
+    },
     /// An attempt of this epoch that failed and said so.
     Failed {
         /// Its epoch.
@@ -95,11 +124,18 @@ pub fn begin(now: Timestamp, conversation: Option<&Conversation>, turn: Option<&
                 }
                 acquire(now, conversation, Previous::Failed { epoch: turn.epoch }, turn.attempts + 1, ask)
             }
+            State::Queued { due } => {
+                // Its place is written in the row that T1 takes away: a turn without one
+                // cannot be at the head.
+                let place = turn.place.filter(|_| ask.standing == Standing::Head && *due <= now);
+                place.map_or(Decision::Waiting, |place| {
+                    let previous = Previous::Queued { place, epoch: turn.epoch };
+                    acquire(now, conversation, previous, turn.attempts + 1, ask)
+                })
+            }
             State::Processing => {
                 let mine = turn.attempt == ask.attempt;
-                let holds_lock = conversation.is_some_and(|c| {
-                    c.fence == turn.epoch && c.holder.as_ref().is_some_and(|h| h.attempt == turn.attempt)
-                });
+                let holds_lock = conversation.is_some_and(|c| c.is_held_by(turn));
                 let lease_lives = conversation.is_some_and(|c| c.is_held(now));
 
                 if mine && holds_lock {
@@ -125,8 +161,17 @@ fn acquire(
     let number = conversation.map_or(0, |c| c.head) + 1;
     let other_number = ask.number.is_some_and(|asked| asked != number);
     let held = conversation.is_some_and(|c| c.is_held(now));
+    // The queue keeps its order: what a dead attempt left at its front is finished first.
+    let queued = matches!(previous, Previous::Queued { .. });
+    let left_by_dead = queued && conversation.is_some_and(|c| c.holder.is_some());
+    let begins_anew = matches!(previous, Previous::Absent | Previous::Failed { .. });
+    let behind_queue = begins_anew && ask.standing == Standing::Behind;
+    let queue_first = behind_queue && conversation.is_some_and(|c| c.queued > 0);
 
-    if held {
+    if conversation.is_some_and(|c| c.erased) {
+        return Decision::Erased;
+    }
+    if held || left_by_dead || queue_first {
         return Decision::Busy;
     }
     if other_number {
@@ -134,6 +179,8 @@ fn acquire(
     }
     Decision::Acquire(Acquire {
         seen_fence: conversation.map(|c| c.fence),
+        seen_version: conversation.map_or(0, |c| c.version),
+        behind_queue,
         previous,
         epoch: fence + 1,
         number,
@@ -207,7 +254,7 @@ mod tests {
     }
 
     fn ask() -> Ask {
-        Ask { input_hash: Digest::of("input"), number: None, attempt: attempt(9) }
+        Ask { input_hash: Digest::of("input"), number: None, attempt: attempt(9), standing: Standing::Behind }
     }
 
     fn conversation(fence: u64, holder: Option<(u128, Timestamp)>, head: u64) -> Conversation {
@@ -216,7 +263,18 @@ mod tests {
             turn: TurnId::parse("turn_id", "t").unwrap(),
             lease_until,
         });
-        Conversation { fence, holder, head, version: 1, project: None, created_at: NOW, updated_at: NOW }
+        Conversation {
+            fence,
+            holder,
+            head,
+            version: 1,
+            queued: 0,
+            queue_tail: 0,
+            erased: false,
+            project: None,
+            created_at: NOW,
+            updated_at: NOW,
+        }
     }
 
     fn turn(epoch: u64, attempts: u32, state: State) -> Turn {
@@ -231,6 +289,7 @@ mod tests {
             created_at: NOW,
             updated_at: NOW,
             input: None,
+            place: None,
             state,
         }
     }
@@ -265,6 +324,8 @@ mod tests {
             Decision::Mine => "mine".to_owned(),
             Decision::Attach => "attach".to_owned(),
             Decision::Busy => "busy".to_owned(),
+            Decision::Waiting => "waiting".to_owned(),
+            Decision::Erased => "erased".to_owned(),
             Decision::Replay(commit) => format!("replay {}", commit.number),
             Decision::ReplayFailure(failure) => format!("failure {:?}", failure.outcome),
             Decision::KeyReused => "key reused".to_owned(),
@@ -306,6 +367,36 @@ mod tests {
         let lost = turn(4, 1, State::Processing);
         check(Some(&conversation(5, Some((2, NOW)), 2)), Some(&lost), &ask(), "busy");
         check(Some(&conversation(5, None, 3)), Some(&lost), &ask(), "acquire Lost { epoch: 4 } epoch 6 number 4");
+    }
+
+    #[test]
+    fn a_new_turn_stands_behind_the_queue_unless_it_interrupts() {
+        let waiting = Conversation { queued: 1, queue_tail: 3, ..conversation(4, None, 2) };
+        check(Some(&waiting), None, &ask(), "busy");
+        let interrupting = Ask { standing: Standing::Ahead, ..ask() };
+        check(Some(&waiting), None, &interrupting, "acquire Absent epoch 5 number 3");
+        let lost = turn(4, 1, State::Processing);
+        check(Some(&waiting), Some(&lost), &ask(), "acquire Lost { epoch: 4 } epoch 5 number 3");
+    }
+
+    #[test]
+    fn a_queued_turn_runs_when_it_is_due_at_the_head_and_nothing_is_left_before_it() {
+        let head = Ask { standing: Standing::Head, ..ask() };
+        let queued = |due| Turn { place: Some(3), ..turn(0, 0, State::Queued { due }) };
+        let free = Conversation { queued: 1, queue_tail: 3, ..conversation(4, None, 2) };
+        let lapsed = Conversation { queued: 1, ..conversation(4, Some((1, Timestamp(0))), 2) };
+        check(Some(&free), Some(&queued(NOW)), &ask(), "waiting");
+        check(Some(&free), Some(&queued(NOW + Duration::from_millis(1))), &head, "waiting");
+        check(Some(&free), Some(&queued(NOW)), &head, "acquire Queued { place: 3, epoch: 0 } epoch 5 number 3");
+        check(Some(&lapsed), Some(&queued(NOW)), &head, "busy");
+    }
+
+    #[test]
+    fn nothing_begins_in_an_erased_conversation() {
+        let erased = Conversation { erased: true, ..conversation(4, None, 2) };
+        check(Some(&erased), None, &ask(), "erased");
+        check(Some(&erased), Some(&turn(4, 1, State::Processing)), &ask(), "erased");
+        check(Some(&erased), Some(&turn(4, 1, completed(2))), &ask(), "replay 2");
     }
 
     #[test]

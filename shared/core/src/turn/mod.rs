@@ -2,19 +2,27 @@
 //!
 //! ```text
 //! absent --T1--> PROCESSING --T2--> COMPLETED
-//!                    |  ^------.
-//!                    |          \ takeover, when the lease has lapsed
-//!                    `--T2f--> FAILED --retryable, same key--> PROCESSING
+//!    |            ^  |  ^------.
+//!    |            |  |          \ takeover, when the lease has lapsed
+//!    |            |  `--T2f--> FAILED --retryable, same key--> PROCESSING
+//!    |            |  |
+//!    |            |  `--T2f, retryable, from the queue--> QUEUED
+//!    `--T0--> QUEUED --cancel--> FAILED
 //! ```
 //!
 //! - [`record`]: the conversation with its lock, and the turn
 //! - [`decide`]: what a request with a key is to do, from what is stored
+//! - [`queue`]: what a request that can wait is to do; [`revoke`]: how a turn is stopped from outside
 //! - [`failure`]: how a turn ends without an answer
 
 pub mod decide;
 pub mod failure;
+pub mod queue;
 pub mod record;
+pub mod revoke;
 
-pub use decide::{Acquire, Ask, Decision, Plan, Previous, begin, lease_until, plan};
+pub use decide::{Acquire, Ask, Decision, Plan, Previous, Standing, begin, lease_until, plan};
 pub use failure::{Failure, Outcome};
+pub use queue::{Enqueue, Place, after_failure, enqueue};
 pub use record::{Claim, Commit, Conversation, Delivery, Holder, OnBusy, State, Turn};
+pub use revoke::{Revoke, revoke};

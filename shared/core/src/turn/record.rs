@@ -24,6 +24,12 @@ pub struct Conversation {
     pub head: u64,
     /// Grows with every change of the conversation; caches are validated by it.
     pub version: u64,
+    /// Turns that wait in its queue.
+    pub queued: u64,
+    /// The last place in its queue that was given away; places are never given twice.
+    pub queue_tail: u64,
+    /// Whether its content was erased; nothing begins in it any more.
+    pub erased: bool,
     /// The project of its first turn.
     pub project: Option<ProjectId>,
     /// When its first turn began.
@@ -37,6 +43,13 @@ impl Conversation {
     #[must_use]
     pub fn is_held(&self, now: Timestamp) -> bool {
         self.holder.as_ref().is_some_and(|holder| !holder.has_lapsed(now))
+    }
+
+    /// Whether `turn` is the one whose newest attempt holds the lock, lapsed or not.
+    #[must_use]
+    pub fn is_held_by(&self, turn: &Turn) -> bool {
+        let newest = self.fence == turn.epoch;
+        newest && self.holder.as_ref().is_some_and(|holder| holder.attempt == turn.attempt)
     }
 }
 
@@ -80,6 +93,9 @@ pub struct Turn {
     pub updated_at: Timestamp,
     /// The request, kept until the turn is committed.
     pub input: Option<Box<RawValue>>,
+    /// Its place in the conversation's queue, if it ever stood there: nobody waits for
+    /// such a turn at an open connection, so a failure that may pass puts it back.
+    pub place: Option<u64>,
     /// Where it stands.
     pub state: State,
 }
@@ -115,6 +131,11 @@ pub struct Claim {
 /// Where a turn stands.
 #[derive(Debug, Clone)]
 pub enum State {
+    /// It waits in the conversation's queue, at [`Turn::place`].
+    Queued {
+        /// When it may run at the earliest: later than now after a failed attempt.
+        due: Timestamp,
+    },
     /// An attempt is, or was when it died, at work.
     Processing,
     /// It has its one answer.
@@ -128,6 +149,7 @@ impl State {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
+            Self::Queued { .. } => "QUEUED",
             Self::Processing => "PROCESSING",
             Self::Completed(_) => "COMPLETED",
             Self::Failed(_) => "FAILED",
@@ -187,6 +209,27 @@ pub enum OnBusy {
     Wait(std::time::Duration),
     /// Is refused at once.
     Reject,
+    /// Goes to the conversation's queue, and is told so.
+    Enqueue,
+    /// Cancels the running turn and takes its place, ahead of the queue.
+    Interrupt,
+}
+
+impl OnBusy {
+    /// The names of all policies, as an error lists them.
+    pub const NAMES: &str = "wait, reject, enqueue or interrupt";
+
+    /// The policy called `name`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "wait" => Some(Self::default()),
+            "reject" => Some(Self::Reject),
+            "enqueue" => Some(Self::Enqueue),
+            "interrupt" => Some(Self::Interrupt),
+            _ => None,
+        }
+    }
 }
 
 impl Default for OnBusy {

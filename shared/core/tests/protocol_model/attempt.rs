@@ -1,6 +1,6 @@
 //! What an attempt does, step by step. Core decides; this performs it on the world.
 
-use turnwise_core::turn::{Ask, Decision, Delivery, Outcome, Plan, Previous, begin, plan};
+use turnwise_core::turn::{Ask, Decision, Delivery, Outcome, Plan, Previous, Standing, begin, plan};
 
 use crate::Flaw;
 use crate::hashed::{Plain, Taken};
@@ -60,7 +60,7 @@ impl World {
                 client.mark = Some(Mark::RecoveredFromRows);
                 Step::Owning
             }
-            Decision::Attach | Decision::Busy => Step::Looking,
+            Decision::Attach | Decision::Busy | Decision::Waiting | Decision::Erased => Step::Looking,
             Decision::Replay(commit) => {
                 let answer = messages.get(&commit.number).copied();
                 Step::Told(Reply::Answer { number: commit.number, answer })
@@ -94,7 +94,9 @@ impl World {
         let finished_log = self.table.newest_finished_log(key);
         let log_read = match (previous, flaw) {
             (Previous::Lost { epoch }, Some(Flaw::OlderLogsIgnored)) => finished_log.filter(|log| log.epoch == epoch),
-            (Previous::Absent | Previous::Failed { .. } | Previous::Lost { .. }, _) => finished_log,
+            (Previous::Absent | Previous::Queued { .. } | Previous::Failed { .. } | Previous::Lost { .. }, _) => {
+                finished_log
+            }
         };
 
         let planned = plan(previous, taken.0.attempts, turn.delivery.0, log_read.is_some());
@@ -199,7 +201,8 @@ impl Client {
     /// What core decides about this client's request, from these rows.
     pub(crate) fn ask(&self, meta: Option<&Meta>, turn: Option<&Turn>) -> Decision {
         let request = self.request;
-        let ask = Ask { input_hash: request.input.hash(), number: request.number, attempt: self.attempt.id() };
+        let (input_hash, attempt) = (request.input.hash(), self.attempt.id());
+        let ask = Ask { input_hash, number: request.number, attempt, standing: Standing::Behind };
         let conversation = meta.map(Meta::to_core);
         let turn = turn.map(|turn| turn.to_core(request.key));
         begin(NOW, conversation.as_ref(), turn.as_ref(), &ask)

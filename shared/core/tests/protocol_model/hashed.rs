@@ -21,11 +21,12 @@ pub(crate) struct Taken(pub(crate) Acquire);
 
 impl Hash for Taken {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        let Acquire { seen_fence, previous, epoch, number, attempts } = &self.0;
-        (seen_fence, epoch, number, attempts).hash(hasher);
+        let Acquire { seen_fence, seen_version, behind_queue, previous, epoch, number, attempts } = &self.0;
+        (seen_fence, seen_version, behind_queue, epoch, number, attempts).hash(hasher);
         discriminant(previous).hash(hasher);
         match previous {
             Previous::Absent => {}
+            Previous::Queued { place, epoch } => (place, epoch).hash(hasher),
             Previous::Failed { epoch } | Previous::Lost { epoch } => epoch.hash(hasher),
         }
     }

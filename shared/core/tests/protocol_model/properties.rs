@@ -140,7 +140,7 @@ fn gets_on_alone(world: &World, client: &Client) -> bool {
             alone.write().is_some_and(|write| table.apply(&write, None))
         }
         Decision::Replay(_) | Decision::ReplayFailure(_) | Decision::KeyReused | Decision::WrongNumber(_) => true,
-        Decision::Mine | Decision::Attach | Decision::Busy => false,
+        Decision::Mine | Decision::Attach | Decision::Busy | Decision::Waiting | Decision::Erased => false,
     }
 }
 

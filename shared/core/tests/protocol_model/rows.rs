@@ -90,6 +90,9 @@ impl Meta {
             holder,
             head: self.head,
             version: self.head,
+            queued: 0,
+            queue_tail: 0,
+            erased: false,
             project: None,
             created_at: NOW,
             updated_at: NOW,
@@ -129,6 +132,7 @@ impl Turn {
             created_at: NOW,
             updated_at: NOW,
             input: None,
+            place: None,
             state: self.state.to_core(),
         }
     }

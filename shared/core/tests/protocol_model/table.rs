@@ -146,6 +146,7 @@ impl Table {
         let turn = self.turns.get(&key).map(|turn| (turn.epoch, turn.state));
         let turn_as_seen = match acquire.previous {
             Previous::Absent => turn.is_none(),
+            Previous::Queued { .. } => false,
             Previous::Failed { epoch } => turn == Some((epoch, State::Failed(Plain(Outcome::Retryable)))),
             Previous::Lost { epoch } => turn == Some((epoch, State::Processing)),
         };

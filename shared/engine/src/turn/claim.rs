@@ -19,8 +19,10 @@ pub(super) enum Claimed {
     Ready(Box<Ready>),
     /// Another process is running this very turn.
     Elsewhere(Box<Turn>, Option<ProjectId>),
-    /// Another turn has the lock.
+    /// Another turn has the lock, or queued turns come first.
     Busy,
+    /// The turn waits in the queue.
+    Waiting(Box<Turn>, Option<ProjectId>),
     /// The turn is committed.
     Completed(Box<Turn>, Option<ProjectId>),
     /// The turn failed, and stays so.
@@ -46,8 +48,7 @@ impl Engine {
     /// Brings a request as far as it gets without waiting for anybody else.
     /// Nothing is written but T1, and that only for a request that is in order.
     pub(super) async fn claim(&self, request: &TurnRequest) -> Result<Claimed, Error> {
-        let attempt = AttemptId::new(self.random.uuid_v7(self.clock.now()));
-        let ask = Ask { input_hash: request.input_hash.clone(), number: request.number, attempt };
+        let ask = self.ask(request);
         let mut tried: Option<Acquire> = None;
 
         for round in 0..=MAX_CONFLICT_RETRIES {
@@ -98,6 +99,8 @@ impl Engine {
                 }
                 (Decision::Attach, Some(turn)) => return Ok(Claimed::Elsewhere(Box::new(turn), project)),
                 (Decision::Busy, _) => return Ok(Claimed::Busy),
+                (Decision::Waiting, Some(turn)) => return Ok(Claimed::Waiting(Box::new(turn), project)),
+                (Decision::Erased, _) => return Err(Error::ConversationErased),
                 (Decision::Replay(_), Some(turn)) => return Ok(Claimed::Completed(Box::new(turn), project)),
                 (Decision::ReplayFailure(failure), Some(turn)) => {
                     return Ok(Claimed::Failed(Box::new(turn), failure));
@@ -106,13 +109,25 @@ impl Engine {
                 (Decision::WrongNumber(actual), _) => {
                     return Err(Error::WrongNumber { asserted: request.number.unwrap_or(0), actual });
                 }
-                (Decision::Mine | Decision::Attach | Decision::Replay(_) | Decision::ReplayFailure(_), None) => {
-                    self.pause(round).await
-                }
+                (
+                    Decision::Mine
+                    | Decision::Attach
+                    | Decision::Waiting
+                    | Decision::Replay(_)
+                    | Decision::ReplayFailure(_),
+                    None,
+                ) => self.pause(round).await,
             }
         }
         // Every round met a change by somebody else: to the client the same as busy.
         Ok(Claimed::Busy)
+    }
+
+    /// What `request` brings to a decision, as a new attempt.
+    pub(super) fn ask(&self, request: &TurnRequest) -> Ask {
+        let attempt = AttemptId::new(self.random.uuid_v7(self.clock.now()));
+        let (number, standing) = (request.number, request.standing);
+        Ask { input_hash: request.input_hash.clone(), number, attempt, standing }
     }
 
     async fn look(&self, request: &TurnRequest) -> Result<Seen, Error> {
@@ -134,7 +149,7 @@ impl Engine {
         begin(self.clock.now(), seen.conversation.as_ref(), seen.turn.as_ref(), ask)
     }
 
-    fn resolve(&self, request: &TurnRequest) -> Result<Resolved, Error> {
+    pub(super) fn resolve(&self, request: &TurnRequest) -> Result<Resolved, Error> {
         self.providers.resolve(request.input.model.as_deref()).map_err(Error::Model)
     }
 
@@ -151,6 +166,7 @@ impl Engine {
             created_at: before.map_or(now, |turn| turn.created_at),
             updated_at: now,
             input: input.filter(|input| input.get().len() <= MAX_INPUT_BYTES),
+            place: before.and_then(|turn| turn.place),
             state: State::Processing,
         }
     }
@@ -171,11 +187,6 @@ impl Engine {
             now,
         };
         self.store.begin_turn(&begin).await
-    }
-
-    async fn pause(&self, round: u32) {
-        let most = turnwise_core::limits::CONFLICT_PAUSE * 2u32.saturating_pow(round.min(6));
-        self.clock.sleep(self.random.jitter(most)).await;
     }
 }
 

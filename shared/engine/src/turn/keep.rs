@@ -3,7 +3,6 @@
 //! Runs beside the reading of the provider and never holds it up. A flush that has
 //! begun is never abandoned: a late put of fewer events would undo a later one.
 
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use turnwise_core::generation::Event;
 use turnwise_core::limits::{FLUSH_BYTES, FLUSH_EVERY, FLUSH_FIRST, HEARTBEAT, LEASE, MAX_BATCH_BYTES};
@@ -11,7 +10,6 @@ use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{Claim, lease_until};
 use turnwise_store::{Batch, Beat};
 
-use super::upstream::Halt;
 use crate::engine::Engine;
 use crate::live::LiveTurn;
 
@@ -24,8 +22,6 @@ pub(super) struct Keeper<'a> {
     pub(super) logs: bool,
     /// When the invocation ends.
     pub(super) deadline: Option<Timestamp>,
-    /// Tells the reader to stop.
-    pub(super) halt: watch::Sender<Option<Halt>>,
 }
 
 /// How far the stream log got.
@@ -65,13 +61,9 @@ impl Keeper<'_> {
         let lease = lease_until(now, self.deadline);
         let logged = u64::try_from(logged).unwrap_or(u64::MAX);
         match self.engine.store.heartbeat(self.claim, lease, logged).await {
-            Ok(Beat::Alive { cancel_requested: false }) => now + HEARTBEAT,
-            Ok(Beat::Alive { cancel_requested: true }) => {
-                self.halt.send_replace(Some(Halt::Cancelled));
-                now + HEARTBEAT
-            }
+            Ok(Beat::Alive) => now + HEARTBEAT,
             Ok(Beat::Lost) => {
-                self.halt.send_replace(Some(Halt::LockLost));
+                self.live.lose_lock();
                 now + LEASE
             }
             // The lease outlives two lost heartbeats, and every late write is fenced.

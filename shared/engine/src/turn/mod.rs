@@ -4,12 +4,15 @@
 //! - `claim`: read, decide, write T1
 //! - `produce`: the task that owns a running turn; `upstream`: reading the
 //!   provider; `keep`: lease and stream log meanwhile; `settle`: T2 or T2f
+//! - `enqueue`: T0; `revoke`: turns cancelled and interrupted
 //! - `run`: the use cases, `answer` and `stream`
 
 mod claim;
+mod enqueue;
 mod keep;
 mod produce;
 pub mod request;
+mod revoke;
 mod run;
 mod settle;
 mod upstream;

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use turnwise_core::fold::Fold;
-use turnwise_core::generation::{Completion, Event, Generation};
+use turnwise_core::generation::{Completion, Generation};
 use turnwise_core::json;
 use turnwise_core::turn::{Plan, Previous, plan};
 use turnwise_store::{CommittedTurn, LogPage};
@@ -47,8 +46,13 @@ impl Producer {
         let leaving = Leaving { engine: self.engine.clone(), producer: &self };
         let (made, logged) = self.make().await;
         let outcome = self.settle(made, logged).await;
+        let ended = !matches!(outcome, Outcome::Unwritten(_));
         self.live.end(outcome);
         drop(leaving);
+        if ended {
+            // Nobody's reply waits for this.
+            self.engine.wake_queue(&self.ready.claim.tenant, &self.ready.claim.key.conversation).await;
+        }
     }
 
     async fn make(&self) -> (Made, Option<u64>) {
@@ -58,10 +62,10 @@ impl Producer {
             Plan::Call => self.call().await,
             Plan::RollForward => {
                 tracing::info!(turn.key = %claim.key, "rolling a lost attempt's answer forward");
-                let body = json::raw(&fold(&log.events).complete());
+                let body = json::raw(&Fold::of(&log.events).complete());
                 (Made::Answer(Completion::new(body, self.messages().get())), None)
             }
-            Plan::GiveUp => (Made::Unknown(fold(&log.events).text().to_owned()), None),
+            Plan::GiveUp => (Made::Unknown(Fold::of(&log.events).text().to_owned()), None),
         }
     }
 
@@ -70,7 +74,7 @@ impl Producer {
         let claim = &self.ready.claim;
         let epoch = match claim.previous {
             Previous::Lost { epoch } => epoch,
-            Previous::Absent | Previous::Failed { .. } => return LogPage::default(),
+            Previous::Absent | Previous::Queued { .. } | Previous::Failed { .. } => return LogPage::default(),
         };
         let read = self.engine.retry(|_| self.engine.store.read_lost_events(&claim.tenant, &claim.key, epoch));
         read.await.unwrap_or_else(|error| {
@@ -80,7 +84,6 @@ impl Producer {
     }
 
     async fn call(&self) -> (Made, Option<u64>) {
-        let (halt, halted) = watch::channel(None);
         let deadline = self.caller.deadline;
         let upstream = Upstream {
             resolved: &self.ready.resolved,
@@ -89,16 +92,9 @@ impl Producer {
             stream: self.stream,
             must_end_by: must_end_by(self.engine.clock.now(), deadline),
             live: &self.live,
-            halt: halted,
         };
-        let keeper = Keeper {
-            engine: &self.engine,
-            claim: &self.ready.claim,
-            live: &self.live,
-            logs: self.stream,
-            deadline,
-            halt,
-        };
+        let keeper =
+            Keeper { engine: &self.engine, claim: &self.ready.claim, live: &self.live, logs: self.stream, deadline };
 
         let done = CancellationToken::new();
         let reading = async {
@@ -143,19 +139,6 @@ pub(crate) fn messages_of(turn: &CommittedTurn) -> Vec<Value> {
         messages.push(json!(message));
     }
     messages
-}
-
-fn fold(events: &[Event]) -> Fold {
-    let mut fold = Fold::default();
-    for event in events {
-        match event {
-            Event::Chunk(chunk) => {
-                fold.push(&serde_json::from_str(chunk.get()).unwrap_or_default());
-            }
-            Event::Finished => {}
-        }
-    }
-    fold
 }
 
 /// Takes the turn out of the hub at the end, even an end by panic, so that nobody

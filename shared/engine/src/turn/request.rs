@@ -9,7 +9,7 @@ use turnwise_core::id::{ProjectId, Tenant, TurnKey};
 use turnwise_core::json::RawMap;
 use turnwise_core::money::PicoUsd;
 use turnwise_core::time::Timestamp;
-use turnwise_core::turn::{Delivery, OnBusy};
+use turnwise_core::turn::{Delivery, OnBusy, Standing};
 use turnwise_core::usage::Usage;
 
 /// Who asks.
@@ -41,6 +41,10 @@ pub struct Input {
     pub api_key: String,
     /// Whose list the conversation appears in.
     pub user: String,
+    /// Whether a client wants to see the answer while it is made, also one that comes
+    /// back to a turn of the queue.
+    #[serde(default)]
+    pub stream: bool,
 }
 
 /// A request for a durable turn.
@@ -62,10 +66,21 @@ pub struct TurnRequest {
     pub wait: Duration,
     /// The conversation's project, if the request names one.
     pub project: Option<ProjectId>,
-    /// What goes to the model.
+    /// What goes to the model, and whether its events are wanted.
     pub input: Input,
-    /// Whether the client wants to see the answer while it is made.
-    pub stream: bool,
+    /// Whether the client will come back for the answer: the turn goes through the
+    /// queue even where the conversation is free.
+    pub background: bool,
+    /// Where it stands toward the conversation's queue.
+    pub standing: Standing,
+}
+
+impl TurnRequest {
+    /// Whether the client takes for an answer that the turn waits in the queue.
+    #[must_use]
+    pub fn comes_back(&self) -> bool {
+        self.background || self.on_busy == OnBusy::Enqueue
+    }
 }
 
 /// What is known of a turn from its beginning.

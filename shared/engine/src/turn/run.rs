@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use turnwise_core::id::ProjectId;
-use turnwise_core::limits::{BUSY_RETRY_AFTER, POLL_FIRST, POLL_MOST};
+use turnwise_core::limits::{BUSY_RETRY_AFTER, BUSY_WAIT, POLL_FIRST, POLL_MOST};
 use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{Failure, OnBusy, State, Turn};
 
@@ -33,6 +33,8 @@ pub struct Started {
 pub(crate) enum Source {
     /// It runs in this process.
     Live(Arc<LiveTurn>),
+    /// It waits in its conversation's queue.
+    Waiting,
     /// It runs in another process, in this epoch.
     Elsewhere { epoch: u64 },
     /// It is committed; its log, if it has one, is that of this epoch.
@@ -47,6 +49,7 @@ impl Engine {
     /// # Errors
     /// [`Error::KeyReused`], [`Error::WrongNumber`], [`Error::ConversationBusy`],
     /// [`Error::StillRunning`] when another request's run outlasts `wait`,
+    /// [`Error::Queued`] when the turn waits in the queue and the client will come back,
     /// [`Error::Failed`] with the turn's own failure, and what the store may say.
     pub async fn answer(&self, request: TurnRequest) -> Result<(Started, Arc<Answer>), Error> {
         let request = Arc::new(request);
@@ -72,11 +75,12 @@ impl Engine {
                             let replayed = started.replayed;
                             return Err(Error::Failed { failure, facts: Some(Box::new(facts)), replayed });
                         }
-                        Some(Outcome::Superseded) => {}
+                        Some(Outcome::Superseded | Outcome::Requeued) => {}
                         None => return Err(still_running(&request)),
                     }
                 }
-                Source::Elsewhere { .. } => {}
+                Source::Waiting if request.comes_back() => return Err(Error::Queued { key: request.key.to_string() }),
+                Source::Waiting | Source::Elsewhere { .. } => {}
             }
             if self.clock.now() >= give_up {
                 return Err(still_running(&request));
@@ -118,7 +122,8 @@ impl Engine {
         let door = self.hub.door(tenant, &request.key.conversation);
         let longest = match request.on_busy {
             OnBusy::Wait(longest) => longest,
-            OnBusy::Reject => Duration::ZERO,
+            OnBusy::Reject | OnBusy::Enqueue => Duration::ZERO,
+            OnBusy::Interrupt => BUSY_WAIT,
         };
         let give_up = self.give_up(longest, &request.caller);
         let mut pause = POLL_FIRST;
@@ -131,8 +136,16 @@ impl Engine {
                 if let Some(live) = self.hub.running(tenant, &request.key) {
                     return attach(request, live);
                 }
+                if request.background {
+                    return self.enqueue(request).await;
+                }
                 if let Some(started) = self.claim_or_find(request).await? {
                     return Ok(started);
+                }
+                match request.on_busy {
+                    OnBusy::Enqueue => return self.enqueue(request).await,
+                    OnBusy::Interrupt => self.interrupt(request).await?,
+                    OnBusy::Wait(_) | OnBusy::Reject => {}
                 }
             }
             let retry_after = BUSY_RETRY_AFTER;
@@ -159,6 +172,10 @@ impl Engine {
         match self.claim(request).await? {
             Claimed::Busy => Ok(None),
             Claimed::Ready(ready) => Ok(Some(self.run(request, *ready))),
+            Claimed::Waiting(turn, project) => {
+                let facts = facts_of(&turn, project);
+                Ok(Some(Started { facts, replayed: true, source: Source::Waiting }))
+            }
             Claimed::Elsewhere(turn, project) => {
                 let facts = facts_of(&turn, project);
                 Ok(Some(Started { facts, replayed: true, source: Source::Elsewhere { epoch: turn.epoch } }))
@@ -185,14 +202,14 @@ impl Engine {
             ready,
             caller: request.caller.clone(),
             input: request.input.clone(),
-            stream: request.stream,
+            stream: request.input.stream,
             live: Arc::clone(&live),
         };
         self.tasks.spawn(producer.run());
         Started { facts, replayed: false, source: Source::Live(live) }
     }
 
-    async fn committed(
+    pub(super) async fn committed(
         &self,
         request: &TurnRequest,
         turn: &Turn,
@@ -235,7 +252,7 @@ fn attach(request: &TurnRequest, live: Arc<LiveTurn>) -> Result<Started, Error> 
 pub(crate) fn facts_of(turn: &Turn, project: Option<ProjectId>) -> Facts {
     let commit = match &turn.state {
         State::Completed(commit) => Some(commit),
-        State::Processing | State::Failed(_) => None,
+        State::Queued { .. } | State::Processing | State::Failed(_) => None,
     };
     Facts {
         key: Some(turn.key.clone()),
@@ -247,7 +264,7 @@ pub(crate) fn facts_of(turn: &Turn, project: Option<ProjectId>) -> Facts {
     }
 }
 
-fn failed(turn: &Turn, failure: Failure) -> Error {
+pub(super) fn failed(turn: &Turn, failure: Failure) -> Error {
     Error::Failed { failure: Arc::new(failure), facts: Some(Box::new(facts_of(turn, None))), replayed: true }
 }
 

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use turnwise_core::category::Category;
 use turnwise_core::generation::Completion;
 use turnwise_core::limits::{MAX_ATTEMPTS, MAX_PACKED_BYTES, MAX_PARTIAL_BYTES};
-use turnwise_core::turn::{Commit, Delivery, Failure, Outcome as Fate, State, Turn};
+use turnwise_core::turn::{Commit, Delivery, Failure, Outcome as Fate, State, Turn, after_failure};
 use turnwise_core::usage::Usage;
 use turnwise_providers::Dispatched;
 use turnwise_store::{CommitTurn, Committed, CommittedTurn, FailTurn, LedgerLine, LogEnd, Phase, RecordLedger};
@@ -14,7 +14,7 @@ use turnwise_store::{CommitTurn, Committed, CommittedTurn, FailTurn, LedgerLine,
 use super::claim::may_call_again;
 use super::produce::{Made, Producer};
 use super::request::Answer;
-use super::upstream::{Broken, Halt, Stop};
+use super::upstream::{Broken, Stop};
 use crate::live::Outcome;
 
 /// The code of a failure that leaves open whether the provider answered.
@@ -29,7 +29,7 @@ impl Producer {
     pub(super) async fn settle(&self, made: Made, logged: Option<u64>) -> Outcome {
         match made {
             Made::Answer(completion) => self.commit(completion, logged).await,
-            Made::Broken(Broken { stop: Stop::Halted(Halt::LockLost), partial }) => {
+            Made::Broken(Broken { stop: Stop::LockLost, partial }) => {
                 self.record_waste(self.estimate(&partial)).await;
                 Outcome::Superseded
             }
@@ -100,7 +100,9 @@ impl Producer {
         let now = engine.clock.now();
         let exhausted = failure.outcome == Fate::Retryable && claim.attempts >= MAX_ATTEMPTS;
         let stored = if exhausted { Failure { outcome: Fate::Final, ..failure.clone() } } else { failure.clone() };
-        let turn = self.ended(State::Failed(stored.clone()));
+        let from_queue = self.ready.turn.place.is_some();
+        let due = after_failure(now, &failure, claim.attempts, engine.random.chance()).filter(|_| from_queue);
+        let turn = self.ended(due.map_or_else(|| State::Failed(stored.clone()), |due| State::Queued { due }));
         let line = cost.map(|usage| self.ledger_line(usage, Phase::Wasted));
         let log_end = logged.map(|events| LogEnd { events, committed: false });
         let shard = engine.random.shard();
@@ -116,6 +118,10 @@ impl Producer {
             })
             .await;
         match written {
+            Ok(Committed::Applied) if due.is_some() => {
+                tracing::warn!(turn.key = %claim.key, failure.code = %failure.code, "a queued turn will be tried again");
+                Outcome::Requeued
+            }
             Ok(Committed::Applied) => Outcome::Failed(Arc::new(stored)),
             Ok(Committed::Superseded) => Outcome::Superseded,
             // The lease will lapse, and a retry go on: the last attempt has not ended.
@@ -159,8 +165,15 @@ impl Producer {
     }
 
     fn ended(&self, state: State) -> Turn {
+        // A turn from the queue that failed for good can be put back by hand.
+        let from_queue = self.ready.turn.place.is_some();
         let runs_again = match &state {
-            State::Failed(failure) => failure.outcome == Fate::Retryable,
+            State::Failed(failure) => match failure.outcome {
+                Fate::Retryable => true,
+                Fate::Final => from_queue,
+                Fate::Cancelled | Fate::OutcomeUnknown => false,
+            },
+            State::Queued { .. } => true,
             State::Processing | State::Completed(_) => false,
         };
         let mut turn = self.ready.turn.clone();
@@ -239,11 +252,11 @@ pub(crate) fn failure(broken: Broken, delivery: Delivery, request_id: String) ->
     let Broken { stop, partial } = broken;
     let maybe_called = match &stop {
         Stop::Provider(error) => error.dispatched == Dispatched::Maybe,
-        Stop::Silence(_) | Stop::TimeUp | Stop::TooLong | Stop::HandedOver | Stop::Halted(_) => true,
+        Stop::Silence(_) | Stop::TimeUp | Stop::TooLong | Stop::HandedOver | Stop::LockLost => true,
     };
     let param = match &stop {
         Stop::Provider(error) => error.param.as_deref().map(str::to_owned),
-        Stop::Silence(_) | Stop::TimeUp | Stop::TooLong | Stop::HandedOver | Stop::Halted(_) => None,
+        Stop::Silence(_) | Stop::TimeUp | Stop::TooLong | Stop::HandedOver | Stop::LockLost => None,
     };
     let (category, code, message, retryable, retry_after_ms) = match stop {
         Stop::Provider(error) => {
@@ -269,18 +282,9 @@ pub(crate) fn failure(broken: Broken, delivery: Delivery, request_id: String) ->
             let message = "This server is shutting down. Retry with the same key.".to_owned();
             (Category::InternalError, "handed_over".to_owned(), message, true, None)
         }
-        Stop::Halted(_) => {
-            let message = "The turn was cancelled.".to_owned();
-            return Failure {
-                outcome: Fate::Cancelled,
-                category: Category::ValidationError,
-                code: "cancelled".to_owned(),
-                message,
-                param: None,
-                retry_after_ms: None,
-                request_id,
-                partial: kept_partial(partial),
-            };
+        Stop::LockLost => {
+            let message = "Another attempt took this turn over.".to_owned();
+            (Category::InternalError, "taken_over".to_owned(), message, true, None)
         }
     };
     let outcome = match (retryable, may_call_again(delivery, maybe_called)) {
@@ -296,7 +300,7 @@ pub(crate) fn failure(broken: Broken, delivery: Delivery, request_id: String) ->
 }
 
 /// As much of a partial text as a failed turn keeps.
-fn kept_partial(mut partial: String) -> String {
+pub(super) fn kept_partial(mut partial: String) -> String {
     if partial.len() > MAX_PARTIAL_BYTES {
         let end = partial.floor_char_boundary(MAX_PARTIAL_BYTES);
         partial.truncate(end);

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use tokio::sync::watch;
 use turnwise_core::fold::Fold;
 use turnwise_core::generation::{Completion, Event, Generation};
 use turnwise_core::json;
@@ -23,19 +22,8 @@ pub(crate) struct Upstream<'a> {
     /// Whether to ask for a stream.
     pub(crate) stream: bool,
     pub(crate) must_end_by: Timestamp,
-    /// Where events go as they come.
+    /// Where events go as they come, and what tells that the lock is lost.
     pub(crate) live: &'a LiveTurn,
-    /// Set by whoever keeps the lease, to stop the reading.
-    pub(crate) halt: watch::Receiver<Option<Halt>>,
-}
-
-/// Why the keeper of the lease stops the reading.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Halt {
-    /// Another attempt has taken the lock.
-    LockLost,
-    /// Somebody cancelled the turn.
-    Cancelled,
 }
 
 /// Why there is no whole answer.
@@ -50,7 +38,8 @@ pub(crate) enum Stop {
     TooLong,
     /// This process is going down.
     HandedOver,
-    Halted(Halt),
+    /// Another attempt has taken the lock, or the turn was cancelled.
+    LockLost,
 }
 
 /// An answer that broke off.
@@ -70,18 +59,13 @@ impl Broken {
 /// Reads one answer. Events of a stream are pushed to the live turn as they come,
 /// the finish included.
 pub(crate) async fn read_upstream(engine: &Engine, upstream: Upstream<'_>) -> Result<Completion, Broken> {
-    let mut halt = upstream.halt.clone();
     let mut partial = String::new();
     let reading = async {
         if upstream.stream { stream(engine, &upstream, &mut partial).await } else { whole(engine, &upstream).await }
     };
     let result = tokio::select! {
         result = reading => result,
-        halted = halt.wait_for(Option::is_some) => match halted.ok().and_then(|halt| *halt) {
-            Some(halt) => Err(Stop::Halted(halt)),
-            // The keeper ended without a word, which it does only after the reading.
-            None => Err(Stop::Halted(Halt::LockLost)),
-        },
+        () = upstream.live.lock_lost() => Err(Stop::LockLost),
         () = engine.tasks.handed_over() => Err(Stop::HandedOver),
         () = engine.clock.sleep_until(upstream.must_end_by) => Err(Stop::TimeUp),
     };

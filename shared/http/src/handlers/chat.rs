@@ -18,7 +18,7 @@ use turnwise_core::turn::OnBusy;
 use turnwise_engine::turn::{Input, TurnRequest};
 use utoipa::ToSchema;
 
-use super::{caller, turn};
+use super::{AcceptedBody, caller, standing, turn};
 use crate::access::Principal;
 use crate::app::App;
 use crate::body::JsonBody;
@@ -52,7 +52,8 @@ pub(crate) struct ChatRequest {
     pub model: Option<String>,
     /// Answer as server-sent events.
     pub stream: Option<bool>,
-    /// While another turn of the conversation is running: `wait` (default) or `reject`.
+    /// While another turn of the conversation is running: `wait` (default), `reject`, `enqueue` (202; it
+    /// runs in its order) or `interrupt` (the running one is cancelled).
     pub on_busy: Option<String>,
     /// How long to wait, in seconds; 25 unless given.
     pub wait_timeout_s: Option<u64>,
@@ -83,13 +84,13 @@ const FOREIGN_FIELDS: [(&str, &str); 2] = [("messages", "message"), ("input", "m
     params(
         ("Idempotency-Key" = Option<String>, Header, description = "Names the turn: `session:turn`, or any other text for a turn of a new conversation."),
         ("If-Match" = Option<String>, Header, description = "The number the turn must have."),
-        ("Prefer" = Option<String>, Header, description = "`wait=n`: seconds to wait for a turn that is running. `respond-async`: 202 instead of waiting."),
+        ("Prefer" = Option<String>, Header, description = "`wait=n`: seconds to wait for a turn that is running. `respond-async`: 202 at once; the turn runs in the background."),
         ("Turnwise-Delivery" = Option<String>, Header, description = "`at-least-once` or `at-most-once`."),
-        ("Turnwise-On-Busy" = Option<String>, Header, description = "`wait` or `reject`."),
+        ("Turnwise-On-Busy" = Option<String>, Header, description = "`wait`, `reject`, `enqueue` or `interrupt`."),
     ),
     responses(
         (status = 200, description = "The committed turn, or its stream", body = TurnBody),
-        (status = 202, description = "The turn is running"),
+        (status = 202, description = "The turn waits in the queue, or is running", body = AcceptedBody),
         (status = 400, description = "Invalid request", body = ErrorBody),
         (status = 401, description = "No valid key", body = ErrorBody),
         (status = 404, description = "Unknown model or thread", body = ErrorBody),
@@ -176,8 +177,10 @@ fn turn_request(
             remembers: true,
             api_key: principal.api_key.clone(),
             user: principal.user.clone(),
+            stream,
         },
-        stream,
+        background: headers.prefer.respond_async && !stream,
+        standing: standing(on_busy),
     })
 }
 
@@ -202,8 +205,8 @@ fn on_busy(body: &mut JsonBody, header: Option<OnBusy>) -> OnBusy {
         fits
     });
     match header.or(named).unwrap_or_default() {
-        OnBusy::Reject => OnBusy::Reject,
         OnBusy::Wait(_) => OnBusy::Wait(longest.map_or(BUSY_WAIT, Duration::from_secs)),
+        other @ (OnBusy::Reject | OnBusy::Enqueue | OnBusy::Interrupt) => other,
     }
 }
 

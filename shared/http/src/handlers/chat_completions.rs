@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use turnwise_core::digest::Digest;
 use turnwise_core::id::TurnKey;
 use turnwise_core::json;
-use turnwise_core::turn::OnBusy;
+use turnwise_core::turn::{OnBusy, Standing};
 use turnwise_engine::turn::{Answer, Input, TurnRequest};
 
-use super::{caller, turn};
+use super::{AcceptedBody, caller, turn};
 use crate::access::Principal;
 use crate::app::App;
 use crate::body::{JsonBody, kind_of};
@@ -42,7 +42,7 @@ const ROLES: [&str; 6] = ["system", "developer", "user", "assistant", "tool", "f
     ),
     responses(
         (status = 200, description = "OpenAI's chat.completion object, or its stream", body = Object),
-        (status = 202, description = "The turn is running"),
+        (status = 202, description = "The turn waits in the queue, or is running", body = AcceptedBody),
         (status = 400, description = "Invalid request", body = ErrorBody),
         (status = 401, description = "No valid key", body = ErrorBody),
         (status = 404, description = "Unknown model", body = ErrorBody),
@@ -81,8 +81,9 @@ pub(crate) async fn create_chat_completion(
         on_busy: OnBusy::default(),
         wait: turn_headers.prefer.patience(),
         project: None,
-        input: input(&principal, &mut body),
-        stream,
+        input: input(&principal, &mut body, stream),
+        background: turn_headers.prefer.respond_async && !stream,
+        standing: Standing::Behind,
     };
     turn(&app, context, request, turn_headers.prefer, |_| shape, |_, answer| verbatim(answer)).await
 }
@@ -96,7 +97,7 @@ async fn once(
     shape: sse::ChatCompletion,
 ) -> Result<Response, Error> {
     let caller = caller(principal, &context);
-    let input = input(principal, &mut body);
+    let input = input(principal, &mut body, stream);
     if stream {
         let (facts, frames) = app.engine.stream_once(caller, input)?;
         context.note(|line| (line.model, line.why) = (facts.model.clone(), facts.why.clone()));
@@ -112,11 +113,12 @@ fn verbatim(answer: &Answer) -> Vec<u8> {
     answer.output.get().as_bytes().to_vec()
 }
 
-fn input(principal: &Principal, body: &mut JsonBody) -> Input {
+fn input(principal: &Principal, body: &mut JsonBody, stream: bool) -> Input {
     let model = body.text("model");
     let mut fields = std::mem::take(&mut body.raw);
     fields.retain(|name, _| !TRANSPORT_FIELDS.contains(&name.as_str()));
-    Input { model, fields, remembers: false, api_key: principal.api_key.clone(), user: principal.user.clone() }
+    let (api_key, user) = (principal.api_key.clone(), principal.user.clone());
+    Input { model, fields, remembers: false, api_key, user, stream }
 }
 
 fn input_hash(body: &JsonBody) -> Digest {

@@ -2,7 +2,8 @@
 
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use serde_json::json;
+use serde::Serialize;
+use turnwise_core::turn::{OnBusy, Standing};
 use turnwise_engine::turn::{Answer, Caller, Facts, TurnRequest};
 
 use crate::access::Principal;
@@ -12,7 +13,9 @@ use crate::error::{Error, turn_location};
 use crate::params::Prefer;
 use crate::render;
 use crate::sse::{self, Shape};
+use utoipa::ToSchema;
 
+pub(crate) mod admin;
 pub(crate) mod chat;
 pub(crate) mod chat_completions;
 pub(crate) mod health;
@@ -32,6 +35,14 @@ fn caller(principal: &Principal, context: &RequestContext) -> Caller {
     }
 }
 
+/// Where a client's request stands toward its conversation's queue.
+const fn standing(on_busy: OnBusy) -> Standing {
+    match on_busy {
+        OnBusy::Wait(_) | OnBusy::Reject | OnBusy::Enqueue => Standing::Behind,
+        OnBusy::Interrupt => Standing::Ahead,
+    }
+}
+
 /// Answers with a durable turn: with its stream in `shape`, or with its committed
 /// answer as `body` renders it.
 async fn turn<S: Shape>(
@@ -43,7 +54,7 @@ async fn turn<S: Shape>(
     body: impl FnOnce(&Facts, &Answer) -> Vec<u8>,
 ) -> Result<Response, Error> {
     context.note(|line| line.turn = Some(request.key.to_string()));
-    if request.stream {
+    if request.input.stream {
         let (facts, replayed, frames) = app.engine.stream(request).await?;
         context.note(|line| (line.model, line.why) = (facts.model.clone(), facts.why.clone()));
         let shape = shape(&facts);
@@ -59,17 +70,35 @@ async fn turn<S: Shape>(
     }
 }
 
-/// What a client that asked for `respond-async` gets for a turn that is running:
-/// 202 and where to look. Anybody else, and any other error, gets the error.
+/// What a client that will come back gets for a turn that waits or runs: 202 and where
+/// to look. Anybody else, and any other error, gets the error.
 fn accepted(prefer: Prefer, error: turnwise_engine::Error) -> Result<Response, Error> {
-    let turnwise_engine::Error::StillRunning { key, .. } = &error else { return Err(error.into()) };
-    if !prefer.respond_async {
-        return Err(error.into());
-    }
+    let (key, status) = match &error {
+        turnwise_engine::Error::Queued { key } => (key, "QUEUED"),
+        turnwise_engine::Error::StillRunning { key, .. } if prefer.respond_async => (key, "PROCESSING"),
+        _ => return Err(error.into()),
+    };
     let location = turn_location(key);
-    let body = json!({"object": "turn", "status": "PROCESSING", "location": location});
+    let body = AcceptedBody { object: "turn", status, key: key.clone(), location: location.clone() };
     let mut response = (StatusCode::ACCEPTED, axum::Json(body)).into_response();
-    let preference = (HeaderName::from_static("preference-applied"), "respond-async".to_owned());
-    render::put_headers(&mut response, vec![(header::LOCATION, location), preference]);
+    let mut headers = vec![(header::LOCATION, location)];
+    headers.push((HeaderName::from_static("turnwise-turn"), render::path_segment(key)));
+    if prefer.respond_async {
+        headers.push((HeaderName::from_static("preference-applied"), "respond-async".to_owned()));
+    }
+    render::put_headers(&mut response, headers);
     Ok(response)
+}
+
+/// A turn that is accepted and not yet answered.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AcceptedBody {
+    /// `turn`.
+    pub object: &'static str,
+    /// `QUEUED` or `PROCESSING`.
+    pub status: &'static str,
+    /// The turn's key.
+    pub key: String,
+    /// Where the turn is read.
+    pub location: String,
 }

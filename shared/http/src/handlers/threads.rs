@@ -7,14 +7,14 @@ use serde_json::Value;
 use turnwise_core::fault::{Fault, Faults};
 use turnwise_core::generation::answer_text;
 use turnwise_core::id::{ConversationId, ProjectId};
-use turnwise_core::limits::{MAX_PAGE_SIZE, PAGE_SIZE};
+use turnwise_core::limits::PAGE_SIZE;
 use turnwise_engine::CommittedTurn;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::access::Principal;
 use crate::app::App;
 use crate::error::{Error, ErrorBody};
-use crate::extract::{Params, Segment};
+use crate::extract::{Params, Segment, page_size};
 
 /// One page of conversations, newest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -180,12 +180,6 @@ fn listed(turn: &CommittedTurn) -> ListedTurn {
         message: answer_text(&output).to_owned(),
         completed_at: turn.completed_at.to_string(),
     }
-}
-
-fn page_size(text: Option<&str>) -> Result<usize, Fault> {
-    let Some(text) = text else { return Ok(PAGE_SIZE) };
-    let size = text.parse().ok().filter(|size| (1..=MAX_PAGE_SIZE).contains(size));
-    size.ok_or_else(|| Fault::new("limit", format!("Expected a number from 1 to {MAX_PAGE_SIZE}, got {text:?}.")))
 }
 
 fn number(field: &str, text: Option<&str>) -> Result<Option<u64>, Fault> {

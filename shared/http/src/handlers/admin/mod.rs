@@ -1,0 +1,5 @@
+//! What an operator sees and does, with an administrator's key.
+
+pub(crate) mod dead_letters;
+pub(crate) mod health;
+pub(crate) mod locks;
