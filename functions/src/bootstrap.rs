@@ -31,7 +31,7 @@ fn refuse(faults: Faults) -> Stopped {
 }
 
 /// One thread: several start no sooner, and a function has less than one processor
-/// until it has more than 1,769 MB. See `infra/decisions/0002-runtime-flavour.md`.
+/// until it has more than 1,769 MB. See `infra/decisions/runtime-flavour.md`.
 fn block_on(
     settings: Settings,
     body: impl AsyncFnOnce(Engine, Access) -> Result<(), lambda_runtime::Error>,
