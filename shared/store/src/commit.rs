@@ -9,7 +9,7 @@ use turnwise_core::turn::{Claim, State, Turn};
 use crate::client::Store;
 use crate::conversation;
 use crate::error::Error;
-use crate::history::CommittedTurn;
+use crate::history::PackedTurn;
 use crate::item::{instant, number, text};
 use crate::ledger::RecordLedger;
 use crate::stream_log::LogEnd;
@@ -24,7 +24,7 @@ pub struct CommitTurn<'a> {
     /// The turn as it will stand: COMPLETED.
     pub turn: &'a Turn,
     /// Its messages.
-    pub messages: &'a CommittedTurn,
+    pub messages: &'a PackedTurn,
     /// Its ledger line, with the usage counters it adds to.
     pub ledger: &'a RecordLedger<'a>,
     /// The terminal marker of its stream log, where it has one.
@@ -71,7 +71,7 @@ impl Store {
         let mut members = vec![
             self.release_lock(claim, Some(claim.number), commit.now)?,
             self.end_turn(claim, commit.turn)?,
-            self.put_new(commit.messages.write(&claim.tenant, &claim.key.conversation)?)?,
+            self.put_new(commit.messages.write(&claim.tenant, &claim.key.conversation))?,
         ];
         members.extend(self.ledger_members(commit.ledger)?);
         if let Some(end) = commit.log_end {

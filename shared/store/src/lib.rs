@@ -33,7 +33,7 @@ pub use client::Store;
 pub use commit::{CommitTurn, Committed, FailTurn};
 pub use conversation::Opened;
 pub use error::Error;
-pub use history::CommittedTurn;
+pub use history::{CommittedTurn, PackedTurn};
 pub use lease::{Beat, HeldTurn};
 pub use ledger::{LedgerLine, Phase, RecordLedger};
 pub use stream_log::{Batch, LogEnd, LogPage};
