@@ -6,6 +6,7 @@
 mod bench;
 mod check;
 mod deploy_emulated;
+mod nightly;
 mod openapi;
 mod package;
 mod shell;
@@ -30,6 +31,8 @@ enum Task {
     Check,
     /// The tests alone.
     Test,
+    /// The checks that take too long for every change: the protocol's largest worlds, 100,000 fault seeds.
+    Nightly,
     /// Installs the pinned Python and Node.js tools into target/tools.
     Tools,
     /// Checks template.yaml, its translation, the sample events and the dependency tree.
@@ -66,6 +69,7 @@ fn run(task: Task) -> Result<()> {
     match task {
         Task::Check => check::run(),
         Task::Test => check::test(),
+        Task::Nightly => nightly::run(),
         Task::Tools => tools::install(),
         Task::Validate => validate::run(),
         Task::Package => package::run(),

@@ -39,6 +39,17 @@ pub enum Event {
     Finished,
 }
 
+impl Event {
+    /// Bytes of the upstream's text in it.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Chunk(chunk) => chunk.get().len(),
+            Self::Finished => 0,
+        }
+    }
+}
+
 /// A whole answer.
 #[derive(Debug, Clone)]
 pub struct Completion {

@@ -11,8 +11,9 @@ pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// room for its answer.
 pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 
-/// Longest input kept with a running turn, in bytes after packing. A stateless
-/// request above it is still idempotent, but only its client can run it again.
+/// Longest input kept with a running turn, in bytes of JSON before packing: its row
+/// fits even if nothing in it can be packed. A request above it is still
+/// idempotent, but only its client can run it again.
 pub const MAX_INPUT_BYTES: usize = 300 * 1024;
 
 /// Longest answer kept in memory while it is made, in bytes. More than any
@@ -23,8 +24,9 @@ pub const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 /// keys and hashes need some of it.
 pub const MAX_PACKED_BYTES: usize = 380 * 1024;
 
-/// Longest partial text kept on a failed turn, in bytes after packing.
-pub const MAX_PARTIAL_BYTES: usize = 200 * 1024;
+/// Longest partial text kept on a failed turn, in bytes before packing. A turn that may
+/// run again keeps its input beside it, in one row of at most 400 KB.
+pub const MAX_PARTIAL_BYTES: usize = 64 * 1024;
 
 /// Longest idempotency key and longest id, in characters: what the draft
 /// standard of the header and its users agree on.

@@ -102,6 +102,18 @@ impl LiveTurn {
         self.progress().events.get(from..).unwrap_or_default().to_vec()
     }
 
+    /// How many events there are now.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.progress().events.len()
+    }
+
+    /// Bytes of the events from number `from` on that are there now.
+    #[must_use]
+    pub fn bytes(&self, from: usize) -> usize {
+        self.progress().events.get(from..).unwrap_or_default().iter().map(Event::bytes).sum()
+    }
+
     /// Waits for an event number `from` or for the end.
     pub async fn look(&self, from: usize) -> Look {
         let mut changed = self.changed.subscribe();

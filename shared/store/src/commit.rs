@@ -10,7 +10,7 @@ use crate::client::Store;
 use crate::conversation;
 use crate::dead_letters::is_dead_letter;
 use crate::error::Error;
-use crate::history::CommittedTurn;
+use crate::history::PackedTurn;
 use crate::item::{instant, number, text};
 use crate::ledger::RecordLedger;
 use crate::stream_log::LogEnd;
@@ -25,7 +25,7 @@ pub struct CommitTurn<'a> {
     /// The turn as it will stand: COMPLETED.
     pub turn: &'a Turn,
     /// Its messages.
-    pub messages: &'a CommittedTurn,
+    pub messages: &'a PackedTurn,
     /// Its ledger line, with the usage counters it adds to.
     pub ledger: &'a RecordLedger<'a>,
     /// The terminal marker of its stream log, where it has one.
@@ -84,7 +84,7 @@ impl Store {
         let mut members = vec![
             self.release_lock(claim, Release::Committed, commit.now)?,
             self.end_turn(claim, commit.turn)?,
-            self.put_new(commit.messages.write(&claim.tenant, &claim.key.conversation)?)?,
+            self.put_new(commit.messages.write(&claim.tenant, &claim.key.conversation))?,
         ];
         members.extend(self.ledger_members(commit.ledger)?);
         if let Some(end) = commit.log_end {

@@ -27,8 +27,26 @@ pub struct CommittedTurn {
     pub completed_at: Timestamp,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Body {
+/// A committed turn as its row holds it. Packing takes time, so it is done once and
+/// every try of the write takes the same bytes.
+#[derive(Debug, Clone)]
+pub struct PackedTurn {
+    number: u64,
+    turn: TurnId,
+    completed_at: Timestamp,
+    body: Vec<u8>,
+}
+
+/// The packed part of a row, as it is written.
+#[derive(Serialize)]
+struct Body<'a> {
+    input: &'a RawValue,
+    output: &'a RawValue,
+}
+
+/// The packed part of a row, as it is read.
+#[derive(Deserialize)]
+struct StoredBody {
     input: Box<RawValue>,
     output: Box<RawValue>,
 }
@@ -87,23 +105,24 @@ impl Store {
 }
 
 impl CommittedTurn {
-    pub(crate) fn write(&self, tenant: &Tenant, conversation: &ConversationId) -> Result<Item, Error> {
-        let body = Body { input: self.input.clone(), output: self.output.clone() };
-        let row = [
-            ("pk", text(keys::conversation(tenant, conversation))),
-            ("sk", text(keys::messages(self.number))),
-            ("turn", text(self.turn.as_str())),
-            ("completed_at", instant(self.completed_at)),
-            ("body", binary(pack(&body)?)),
-        ];
-        Ok(row.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    /// The turn as its row will hold it.
+    ///
+    /// # Errors
+    /// When the messages cannot be packed.
+    pub fn pack(&self) -> Result<PackedTurn, Error> {
+        Ok(PackedTurn {
+            number: self.number,
+            turn: self.turn.clone(),
+            completed_at: self.completed_at,
+            body: pack(&Body { input: &self.input, output: &self.output })?,
+        })
     }
 
     pub(crate) fn read(item: &Item) -> Result<Self, Error> {
         let row = Row(item);
         let sk = row.text("sk")?;
         let number = sk.strip_prefix(keys::MESSAGES).and_then(|digits| digits.parse().ok());
-        let body: Body = unpack(row.maybe_bytes("body")?.unwrap_or_default())?;
+        let body: StoredBody = unpack(row.maybe_bytes("body")?.unwrap_or_default())?;
         Ok(Self {
             number: number.ok_or_else(|| Error::corrupt(format!("sort key {sk:?} of a committed turn")))?,
             turn: TurnId::from_stored(row.text("turn")?),
@@ -112,12 +131,23 @@ impl CommittedTurn {
             completed_at: row.instant("completed_at")?,
         })
     }
+}
 
-    /// Bytes the turn takes up in its row.
-    ///
-    /// # Errors
-    /// When the messages cannot be packed.
-    pub fn packed_bytes(&self) -> Result<usize, Error> {
-        pack(&Body { input: self.input.clone(), output: self.output.clone() }).map(|packed| packed.len())
+impl PackedTurn {
+    /// Bytes that the messages take up in the row.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    pub(crate) fn write(&self, tenant: &Tenant, conversation: &ConversationId) -> Item {
+        let row = [
+            ("pk", text(keys::conversation(tenant, conversation))),
+            ("sk", text(keys::messages(self.number))),
+            ("turn", text(self.turn.as_str())),
+            ("completed_at", instant(self.completed_at)),
+            ("body", binary(self.body.clone())),
+        ];
+        row.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }

@@ -68,8 +68,10 @@ async fn a_second_process_on_the_same_folder_is_refused() {
     program.start().await;
 }
 
-#[tokio::test]
-async fn ctrl_c_lets_a_running_turn_end() {
+/// Interrupts the program in the middle of a turn and, once it says that it is finishing
+/// that, does what `then` does. The turn's reply, and what a retry gets from the
+/// program started again on the same folder.
+async fn interrupted_in_mid_turn(then: impl FnOnce(&Server, &Gate)) -> [Reply; 2] {
     let (folder, gate) = (tempfile::tempdir().unwrap(), Gate::closed());
     let provider = stopping_at(&gate).await;
     let program = Program::new(&folder.path().join("data")).provider(provider.base_url());
@@ -80,37 +82,26 @@ async fn ctrl_c_lets_a_running_turn_end() {
         gate.reached().await;
         server.interrupt();
         server.logged("finishing what is running").await;
-        gate.open();
+        then(&server, &gate);
     };
     let (reply, ()) = tokio::join!(running.send(&server), interrupted);
-    let reply = reply.unwrap();
-    assert_eq!((reply.status, reply.json()["message"].as_str()), (200, Some("one two three")));
     assert_eq!(server.ended().await.code(), Some(0));
 
-    let replay = turn().send(&program.start().await).await.unwrap();
+    let retry = turn().header("prefer", "wait=0").send(&program.start().await).await;
+    [reply.unwrap(), retry.unwrap()]
+}
+
+#[tokio::test]
+async fn ctrl_c_lets_a_running_turn_end() {
+    let [reply, replay] = interrupted_in_mid_turn(|_, gate| gate.open()).await;
+    assert_eq!((reply.status, reply.json()["message"].as_str()), (200, Some("one two three")));
     assert_eq!((replay.header("idempotent-replayed"), &replay.body), ("true", &reply.body));
 }
 
 #[tokio::test]
 async fn a_second_ctrl_c_hands_a_running_turn_over() {
-    let (folder, gate) = (tempfile::tempdir().unwrap(), Gate::closed());
-    let provider = stopping_at(&gate).await;
-    let program = Program::new(&folder.path().join("data")).provider(provider.base_url());
-
-    let server = program.start().await;
-    let running = turn();
-    let interrupted = async {
-        gate.reached().await;
-        server.interrupt();
-        server.logged("finishing what is running").await;
-        server.interrupt();
-    };
-    let (reply, ()) = tokio::join!(running.send(&server), interrupted);
-    let error = reply.unwrap();
+    let [error, retry] = interrupted_in_mid_turn(|server, _| server.interrupt()).await;
     assert_eq!((error.status, error.json()["error"]["code"].as_str()), (503, Some("handed_over")));
-    assert_eq!(server.ended().await.code(), Some(0));
-
-    let retry = turn().header("prefer", "wait=0").send(&program.start().await).await.unwrap();
     assert_eq!((retry.status, retry.json()["message"].as_str()), (200, Some("four five six")));
 }
 

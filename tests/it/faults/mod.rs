@@ -2,10 +2,9 @@
 //! several clients want at once, a network and processes that fail as the seed
 //! says, a clock that jumps. Whatever happens, the invariants of the turn hold.
 //!
-//! `TURNWISE_SEEDS=100000 cargo test --release -p turnwise-tests faults -- --nocapture`
-//! runs as many seeds as a release asks for. A failure prints its seed;
-//! `TURNWISE_SEED=n` runs that one; `failing-seeds.txt` keeps those that once failed,
-//! and they run first.
+//! `cargo xtask nightly` runs as many seeds as a release asks for, and
+//! `TURNWISE_SEEDS=n` any number. A failure prints its seed; `TURNWISE_SEED=n` runs
+//! that one; `failing-seeds.txt` keeps those that once failed, and they run first.
 
 mod invariants;
 mod scenario;

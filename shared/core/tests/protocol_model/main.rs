@@ -21,11 +21,8 @@
 //! any late write; a client that waits is one that has not looked again yet.
 //! Queued and cancelled turns, budgets and the text of streams are not modelled.
 //!
-//! Every pull request checks all pairs of clients under two faults. Every night more:
-//!
-//! ```text
-//! cargo test -p turnwise-core --release --test protocol_model -- --ignored --nocapture
-//! ```
+//! Every pull request checks all pairs of clients under two faults;
+//! `cargo xtask nightly` checks more faults, and three clients at once.
 //!
 //! - [`starts`]: which clients meet
 //! - [`model`]: what may happen next; [`attempt`]: what an attempt does
@@ -74,13 +71,13 @@ fn pairs_of_clients_keep_every_promise_under_two_faults() {
 }
 
 #[test]
-#[ignore = "a minute; run every night"]
+#[ignore = "a minute; run by `cargo xtask nightly`"]
 fn pairs_of_clients_keep_every_promise_under_four_faults() {
     check(Protocol { starts: starts::pairs(4), flaw: None }, 7_000_000);
 }
 
 #[test]
-#[ignore = "five minutes; run every night"]
+#[ignore = "five minutes; run by `cargo xtask nightly`"]
 fn trios_of_clients_keep_every_promise_under_three_faults() {
     check(Protocol { starts: starts::trios(3), flaw: None }, 24_000_000);
 }

@@ -79,13 +79,12 @@ impl Keeper<'_> {
         self.live.more_than(log.flushed).await;
         let now = self.engine.clock.now();
         let due = log.last_flush.map_or(now + FLUSH_FIRST, |last| last + FLUSH_EVERY);
-        let mut seen = log.flushed + 1;
         loop {
-            let waiting = self.live.events(log.flushed);
-            if bytes(&waiting) >= FLUSH_BYTES {
+            // Counted before the bytes: an event that comes in between is looked at again.
+            let seen = self.live.count();
+            if self.live.bytes(log.flushed) >= FLUSH_BYTES {
                 return;
             }
-            seen = seen.max(log.flushed + waiting.len());
             tokio::select! {
                 () = self.engine.clock.sleep_until(due) => return,
                 () = self.live.more_than(seen) => {}
@@ -124,7 +123,7 @@ impl Keeper<'_> {
         const LAST_TRIES: usize = 3;
         for _ in 0..LAST_TRIES {
             self.flush(&mut log).await;
-            let complete = log.flushed == self.live.events(0).len();
+            let complete = log.flushed == self.live.count();
             if complete && !log.broken {
                 return u64::try_from(log.flushed).ok();
             }
@@ -137,19 +136,9 @@ impl Keeper<'_> {
 fn batch_len(events: &[Event]) -> usize {
     let mut sum = 0;
     let fitting = events.iter().take_while(|event| {
-        sum += bytes(std::slice::from_ref(event));
+        sum += event.bytes();
         sum <= MAX_BATCH_BYTES
     });
     // An event that is too large by itself is tried, and refused by the table.
     fitting.count().max(1)
-}
-
-fn bytes(events: &[Event]) -> usize {
-    events
-        .iter()
-        .map(|event| match event {
-            Event::Chunk(chunk) => chunk.get().len(),
-            Event::Finished => 0,
-        })
-        .sum()
 }

@@ -6,10 +6,13 @@ use serde_json::value::RawValue;
 use turnwise_core::category::Category;
 use turnwise_core::generation::Completion;
 use turnwise_core::limits::{MAX_ATTEMPTS, MAX_PACKED_BYTES, MAX_PARTIAL_BYTES};
+use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{Commit, Delivery, Failure, Outcome as Fate, State, Turn, after_failure};
 use turnwise_core::usage::Usage;
 use turnwise_providers::Dispatched;
-use turnwise_store::{CommitTurn, Committed, CommittedTurn, FailTurn, LedgerLine, LogEnd, Phase, RecordLedger};
+use turnwise_store::{
+    CommitTurn, Committed, CommittedTurn, Error, FailTurn, LedgerLine, LogEnd, PackedTurn, Phase, RecordLedger,
+};
 
 use super::claim::may_call_again;
 use super::produce::{Made, Producer};
@@ -54,16 +57,13 @@ impl Producer {
             cost: self.ready.resolved.price().map(|price| price.cost(&completion.usage)),
             completed_at: now,
         };
-        let messages = CommittedTurn {
-            number: claim.number,
-            turn: claim.key.turn.clone(),
-            input: self.kept_input(),
-            output: completion.body.clone(),
-            completed_at: now,
+        let messages = match self.packed(completion.body.clone(), now) {
+            Ok(messages) if messages.bytes() > MAX_PACKED_BYTES => {
+                return self.fail(self.too_long(completion.text), Some(completion.usage), logged).await;
+            }
+            Ok(messages) => messages,
+            Err(error) => return self.not_committed(&error, completion.text),
         };
-        if messages.packed_bytes().is_ok_and(|bytes| bytes > MAX_PACKED_BYTES) {
-            return self.fail(self.too_long(completion.text), Some(completion.usage), logged).await;
-        }
 
         let answer = answer(&commit, completion.body);
         let turn = self.ended(State::Completed(commit));
@@ -87,11 +87,20 @@ impl Producer {
                 self.record_waste(completion.usage).await;
                 Outcome::Superseded
             }
-            Err(error) => {
-                tracing::error!(%error, turn.key = %claim.key, "an answer could not be committed");
-                Outcome::Unwritten(Arc::new(self.unwritten(completion.text)))
-            }
+            Err(error) => self.not_committed(&error, completion.text),
         }
+    }
+
+    /// The turn's messages as their row will hold them.
+    fn packed(&self, output: Box<RawValue>, completed_at: Timestamp) -> Result<PackedTurn, Error> {
+        let claim = &self.ready.claim;
+        let (number, turn) = (claim.number, claim.key.turn.clone());
+        CommittedTurn { number, turn, input: self.kept_input(), output, completed_at }.pack()
+    }
+
+    fn not_committed(&self, error: &Error, text: String) -> Outcome {
+        tracing::error!(%error, turn.key = %self.ready.claim.key, "an answer could not be committed");
+        Outcome::Unwritten(Arc::new(self.unwritten(text)))
     }
 
     async fn fail(&self, failure: Failure, cost: Option<Usage>, logged: Option<u64>) -> Outcome {

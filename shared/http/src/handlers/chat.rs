@@ -18,7 +18,8 @@ use turnwise_core::turn::OnBusy;
 use turnwise_engine::turn::{Input, TurnRequest};
 use utoipa::ToSchema;
 
-use super::{AcceptedBody, caller, standing, turn};
+use super::turn_responses::TurnResponses;
+use super::{caller, standing, turn};
 use crate::access::Principal;
 use crate::app::App;
 use crate::body::JsonBody;
@@ -90,17 +91,10 @@ const FOREIGN_FIELDS: [(&str, &str); 2] = [("messages", "message"), ("input", "m
     ),
     responses(
         (status = 200, description = "The committed turn, or its stream", body = TurnBody),
-        (status = 202, description = "The turn waits in the queue, or is running", body = AcceptedBody),
-        (status = 400, description = "Invalid request", body = ErrorBody),
-        (status = 401, description = "No valid key", body = ErrorBody),
         (status = 404, description = "Unknown model or thread", body = ErrorBody),
         (status = 409, description = "The conversation is busy, or the turn is running", body = ErrorBody),
         (status = 412, description = "The turn has another number", body = ErrorBody),
-        (status = 413, description = "Too large", body = ErrorBody),
-        (status = 422, description = "The key was used with another request", body = ErrorBody),
-        (status = 502, description = "The provider failed", body = ErrorBody),
-        (status = 503, description = "The table does not answer, or this server is going down", body = ErrorBody),
-        (status = 504, description = "The turn took too long", body = ErrorBody),
+        TurnResponses,
     ),
 )]
 pub(crate) async fn chat(

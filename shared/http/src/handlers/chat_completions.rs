@@ -12,7 +12,8 @@ use turnwise_core::json;
 use turnwise_core::turn::{OnBusy, Standing};
 use turnwise_engine::turn::{Answer, Input, TurnRequest};
 
-use super::{AcceptedBody, caller, turn};
+use super::turn_responses::TurnResponses;
+use super::{caller, turn};
 use crate::access::Principal;
 use crate::app::App;
 use crate::body::{JsonBody, kind_of};
@@ -42,16 +43,9 @@ const ROLES: [&str; 6] = ["system", "developer", "user", "assistant", "tool", "f
     ),
     responses(
         (status = 200, description = "OpenAI's chat.completion object, or its stream", body = Object),
-        (status = 202, description = "The turn waits in the queue, or is running", body = AcceptedBody),
-        (status = 400, description = "Invalid request", body = ErrorBody),
-        (status = 401, description = "No valid key", body = ErrorBody),
         (status = 404, description = "Unknown model", body = ErrorBody),
         (status = 409, description = "The same request is running", body = ErrorBody),
-        (status = 413, description = "Too large", body = ErrorBody),
-        (status = 422, description = "The key was used with another request", body = ErrorBody),
-        (status = 502, description = "The provider failed", body = ErrorBody),
-        (status = 503, description = "The table does not answer, or this server is going down", body = ErrorBody),
-        (status = 504, description = "The turn took too long", body = ErrorBody),
+        TurnResponses,
     ),
 )]
 pub(crate) async fn create_chat_completion(

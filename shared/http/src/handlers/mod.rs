@@ -22,6 +22,7 @@ pub(crate) mod health;
 pub(crate) mod models;
 pub(crate) mod openapi;
 pub(crate) mod threads;
+mod turn_responses;
 pub(crate) mod turns;
 
 /// Who asks, for the engine.
