@@ -196,7 +196,7 @@ async fn first_turns_streams_and_heartbeats_cost_what_the_table_says() {
 
     let mut request = request("6f9619ff-8b86-4d11-b42d-00c04fc96400", &prose(0, QUESTION));
     request.project = ProjectId::parse("project", "a project").unwrap();
-    request.stream = true;
+    request.input.stream = true;
     let (_, _, frames) = engine.stream(request).await.unwrap();
     gate.reached().await;
     let logged = |rows: &[Row]| rows.iter().any(|row| text(row, "pk").starts_with("S#"));
