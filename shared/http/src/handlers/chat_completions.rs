@@ -8,14 +8,14 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use turnwise_core::digest::Digest;
 use turnwise_core::id::TurnKey;
-use turnwise_core::json;
+use turnwise_core::json::{self, kind_of};
 use turnwise_core::turn::OnBusy;
 use turnwise_engine::turn::{Answer, Input, TurnRequest};
 
 use super::{caller, turn};
 use crate::access::Principal;
 use crate::app::App;
-use crate::body::{JsonBody, kind_of};
+use crate::body::JsonBody;
 use crate::context::RequestContext;
 use crate::error::{Error, ErrorBody};
 use crate::params::TurnHeaders;
