@@ -33,6 +33,10 @@ pub const MAX_KEY_CHARS: usize = 255;
 /// Deepest nesting of a JSON body. OpenAI's own requests stay under 20.
 pub const MAX_JSON_DEPTH: usize = 64;
 
+/// Most items added to a conversation in one call: OpenAI's own limit. They share
+/// one row, and a page of a conversation is as long.
+pub const MAX_ITEMS_PER_CALL: usize = 20;
+
 /// Committed turns of a conversation that are sent along with a new message.
 pub const HISTORY_TURNS: usize = 20;
 
