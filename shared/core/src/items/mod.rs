@@ -4,17 +4,24 @@
 //! - [`parse_input`], [`parse_items`]: a request's items, checked and made whole
 //! - [`messages_of_items`], [`items_of_messages`], [`output_items`]: the bridge
 //! - [`ItemId`], [`with_ids`]: names of items that need not be stored
+//! - [`chat_fields`], [`check_metadata`]: a response's parameters, checked and translated
 
+mod chat_fields;
 mod content;
 mod from_messages;
 mod id;
 mod kind;
+mod metadata;
 mod parse;
+mod raw;
 mod reader;
 mod to_messages;
+mod tools;
 
+pub use chat_fields::chat_fields;
 pub use from_messages::{items_of_messages, output_items};
 pub use id::{ItemId, RowId, with_ids};
 pub use kind::Kind;
+pub use metadata::check_metadata;
 pub use parse::{InputItem, Reference, parse_input, parse_items, resolve};
 pub use to_messages::messages_of_items;

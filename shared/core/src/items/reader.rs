@@ -9,6 +9,8 @@ use crate::json::kind_of;
 pub(super) const STRING: &str = "a string";
 pub(super) const OBJECT: &str = "an object";
 pub(super) const ARRAY: &str = "an array";
+pub(super) const BOOLEAN: &str = "true or false";
+pub(super) const NUMBER: &str = "a number";
 
 /// What is said of a value that is not of the type it should be.
 pub(super) fn expected(kind: &str, value: &Value) -> String {
@@ -92,6 +94,12 @@ impl<'a> Reader<'a> {
         self.typed(name, ARRAY, |value| value.as_array().map(Vec::as_slice), faults)
     }
 
+    /// An object.
+    pub(super) fn object(&self, name: &str, faults: &mut Faults) -> Option<Self> {
+        let fields = self.typed(name, OBJECT, Value::as_object, faults)?;
+        Some(Self::new(self.at(name), fields))
+    }
+
     /// A fault for a field that is not there.
     pub(super) fn require(&self, name: &str, faults: &mut Faults) {
         if !self.has(name) {
@@ -123,6 +131,28 @@ impl<'a> Reader<'a> {
             return None;
         }
         Some(text)
+    }
+
+    /// A number from `least` to `most`.
+    pub(super) fn number(&self, name: &str, least: f64, most: f64, faults: &mut Faults) -> Option<f64> {
+        let number = self.typed(name, NUMBER, Value::as_f64, faults)?;
+        if !(least..=most).contains(&number) {
+            faults.add(self.at(name), format!("Expected a number from {least} to {most}, got {number}."));
+            return None;
+        }
+        Some(number)
+    }
+
+    /// A whole number from `least` to `most`.
+    pub(super) fn count(&self, name: &str, least: u64, most: u64, faults: &mut Faults) -> Option<u64> {
+        let value = self.value(name)?;
+        let count = value.as_u64().filter(|count| (least..=most).contains(count));
+        if count.is_none() {
+            let range = if most == u64::MAX { format!("{least} or more") } else { format!("from {least} to {most}") };
+            let got = if value.is_number() { value.to_string() } else { kind_of(value).to_owned() };
+            faults.add(self.at(name), format!("Expected a whole number, {range}, got {got}."));
+        }
+        count
     }
 }
 
