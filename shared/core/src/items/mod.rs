@@ -5,9 +5,11 @@
 //! - [`messages_of_items`], [`items_of_messages`], [`output_items`]: the bridge
 //! - [`ItemId`], [`with_ids`]: names of items that need not be stored
 //! - [`chat_fields`], [`check_metadata`]: a response's parameters, checked and translated
+//! - [`ResponseObject`]: the answer of `POST /v1/responses`
 
 mod chat_fields;
 mod content;
+mod echo;
 mod from_messages;
 mod id;
 mod kind;
@@ -15,6 +17,7 @@ mod metadata;
 mod parse;
 mod raw;
 mod reader;
+mod response;
 mod to_messages;
 mod tools;
 
@@ -24,4 +27,5 @@ pub use id::{ItemId, RowId, with_ids};
 pub use kind::Kind;
 pub use metadata::check_metadata;
 pub use parse::{InputItem, Reference, parse_input, parse_items, resolve};
+pub use response::{IncompleteReason, ResponseError, ResponseObject, ResponseState};
 pub use to_messages::messages_of_items;
