@@ -57,6 +57,9 @@ pub fn request(conversation: &str, turn: &str, text: &str, model: &str) -> TurnR
         input: Input {
             model: Some(model.to_owned()),
             fields: [("messages".to_owned(), turnwise_core::json::raw(&messages))].into(),
+            items: None,
+            instructions: None,
+            echo: turnwise_core::json::RawMap::new(),
             remembers: true,
             api_key: "01234567".to_owned(),
             user: "owner".to_owned(),

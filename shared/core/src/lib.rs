@@ -7,6 +7,7 @@
 //! - [`turn`]: the durable turn, its states and what a request with a key may do
 //! - [`generation`]: one request for an answer, its stream and its completion
 //! - [`fold`]: chunks of a stream put together into the completion; [`rebuild`]: the way back
+//! - [`items`]: OpenAI's items, in which responses and conversations speak, and the way to messages and back
 //! - [`id`]: names of tenants, conversations, turns, projects
 //! - [`json`]: strict parsing, canonical form; [`digest`]: hashes over it
 //! - [`category`]: the 12 error categories and 4 severities
@@ -22,6 +23,7 @@ pub mod fault;
 pub mod fold;
 pub mod generation;
 pub mod id;
+pub mod items;
 pub mod json;
 pub mod limits;
 pub mod money;

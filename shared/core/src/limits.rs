@@ -35,6 +35,31 @@ pub const MAX_KEY_CHARS: usize = 255;
 /// Deepest nesting of a JSON body. OpenAI's own requests stay under 20.
 pub const MAX_JSON_DEPTH: usize = 64;
 
+/// Most items added to a conversation in one call: OpenAI's own limit. They share
+/// one row, and a page of a conversation is as long.
+pub const MAX_ITEMS_PER_CALL: usize = 20;
+
+/// Most pairs of an object's `metadata`, its longest key and its longest value, in
+/// characters: the limits that OpenAI and Open Responses promise their clients.
+pub const MAX_METADATA_PAIRS: usize = 16;
+/// See [`MAX_METADATA_PAIRS`].
+pub const MAX_METADATA_KEY_CHARS: usize = 64;
+/// See [`MAX_METADATA_PAIRS`].
+pub const MAX_METADATA_VALUE_CHARS: usize = 512;
+
+/// Longest name of a function tool, in characters, as both standards have it.
+pub const MAX_FUNCTION_NAME_CHARS: usize = 64;
+
+/// Longest `safety_identifier`, in characters, as both standards have it.
+pub const MAX_SAFETY_IDENTIFIER_CHARS: usize = 64;
+
+/// Least `max_output_tokens` of a response, as both standards have it: fewer leave
+/// a reasoning model no room to answer.
+pub const MIN_OUTPUT_TOKENS: u64 = 16;
+
+/// Most `top_logprobs`, as both standards have it.
+pub const MAX_TOP_LOGPROBS: u64 = 20;
+
 /// Committed turns of a conversation that are sent along with a new message.
 pub const HISTORY_TURNS: usize = 20;
 

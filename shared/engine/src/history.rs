@@ -2,12 +2,16 @@
 
 use turnwise_core::fault::Fault;
 use turnwise_core::id::{ConversationId, ProjectId, Tenant, TurnKey};
+use turnwise_core::items::RowId;
 use turnwise_core::turn::{Conversation, State, Turn};
-use turnwise_store::{CommittedTurn, ThreadPage};
+use turnwise_store::{CommittedTurn, Entry, ThreadPage};
 
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::turn::{Answer, Facts, facts_of};
+
+/// Behind every version that a conversation comes to: the keys have ten digits for it.
+const LAST_VERSION: u64 = 9_999_999_999;
 
 /// One page of a conversation's turns.
 #[derive(Debug)]
@@ -77,11 +81,37 @@ impl Engine {
         let not_found = || Error::NotFound { what: "thread", name: thread.to_string() };
         let (conversation, turns) = tokio::try_join!(
             self.retry(|_| self.store.conversation(tenant, thread)),
-            self.retry(|_| self.store.committed_turns(tenant, thread, after, limit)),
+            self.turns_after(tenant, thread, after, limit),
         )?;
         let conversation = conversation.ok_or_else(not_found)?;
         let last = turns.last().map_or(after, |turn| turn.number);
         Ok(TurnPage { has_more: !turns.is_empty() && last < conversation.head, conversation, turns })
+    }
+
+    /// Turns behind number `after`, without the items that were added between them.
+    async fn turns_after(
+        &self,
+        tenant: &Tenant,
+        thread: &ConversationId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<CommittedTurn>, turnwise_store::Error> {
+        let mut turns: Vec<CommittedTurn> = Vec::new();
+        // Behind everything that was added after that turn.
+        let mut from = Some(RowId { number: after, version: LAST_VERSION }).filter(|_| after > 0);
+        loop {
+            let wanted = limit - turns.len();
+            let entries = self.retry(|_| self.store.entries(tenant, thread, from, false, wanted)).await?;
+            let Some(last) = entries.last() else { return Ok(turns) };
+            from = Some(last.row());
+            turns.extend(entries.into_iter().filter_map(|entry| match entry {
+                Entry::Turn(turn) => Some(turn),
+                Entry::Added(_) => None,
+            }));
+            if turns.len() >= limit {
+                return Ok(turns);
+            }
+        }
     }
 
     /// The turn a key names: `session:turn`, or the idempotency key of a stateless

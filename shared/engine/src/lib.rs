@@ -34,4 +34,4 @@ pub mod work;
 pub use engine::Engine;
 pub use error::Error;
 pub use turnwise_store::queue::{Message, Receiver};
-pub use turnwise_store::{CommittedTurn, Error as StoreError};
+pub use turnwise_store::{CommittedTurn, Content, Error as StoreError};

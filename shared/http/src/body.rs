@@ -4,7 +4,7 @@ use axum::body::Body;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 use turnwise_core::fault::{Fault, Faults};
-use turnwise_core::json::{self, RawMap};
+use turnwise_core::json::{self, RawMap, kind_of};
 use turnwise_core::limits::MAX_BODY_BYTES;
 
 use crate::error::Error;
@@ -62,19 +62,6 @@ impl JsonBody {
             self.faults.add(name, format!("Expected {kind}, got {}.", kind_of(value)));
         }
         read
-    }
-}
-
-/// What a JSON value is called in a message.
-#[must_use]
-pub const fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
     }
 }
 

@@ -10,7 +10,7 @@ use crate::client::Store;
 use crate::conversation;
 use crate::dead_letters::is_dead_letter;
 use crate::error::Error;
-use crate::history::PackedTurn;
+use crate::history::PackedEntry;
 use crate::item::{instant, number, text};
 use crate::ledger::RecordLedger;
 use crate::stream_log::LogEnd;
@@ -25,7 +25,7 @@ pub struct CommitTurn<'a> {
     /// The turn as it will stand: COMPLETED.
     pub turn: &'a Turn,
     /// Its messages.
-    pub messages: &'a PackedTurn,
+    pub messages: &'a PackedEntry,
     /// Its ledger line, with the usage counters it adds to.
     pub ledger: &'a RecordLedger<'a>,
     /// The terminal marker of its stream log, where it has one.

@@ -6,7 +6,7 @@ use turnwise_core::turn::{Conversation, Holder};
 
 use crate::client::Store;
 use crate::error::Error;
-use crate::history::CommittedTurn;
+use crate::history::{self, Entry};
 use crate::item::{Item, Row, text};
 use crate::keys;
 
@@ -15,18 +15,18 @@ use crate::keys;
 pub struct Opened {
     /// Lock and summary; `None` if nothing was ever begun under this name.
     pub conversation: Option<Conversation>,
-    /// The newest committed turns, oldest first.
-    pub newest: Vec<CommittedTurn>,
+    /// Its newest rows, oldest first.
+    pub newest: Vec<Entry>,
 }
 
 impl Store {
-    /// Reads a conversation with its `turns` newest committed turns: one round
+    /// Reads a conversation with its `rows` newest rows: one round
     /// trip, strongly consistent.
     ///
     /// # Errors
     /// When the table does not answer or a row cannot be read.
-    pub async fn open(&self, tenant: &Tenant, conversation: &ConversationId, turns: usize) -> Result<Opened, Error> {
-        let limit = i32::try_from(turns.saturating_add(1)).unwrap_or(i32::MAX);
+    pub async fn open(&self, tenant: &Tenant, conversation: &ConversationId, rows: usize) -> Result<Opened, Error> {
+        let limit = i32::try_from(rows.saturating_add(1)).unwrap_or(i32::MAX);
         let page = self
             .dynamo
             .query()
@@ -46,10 +46,10 @@ impl Store {
         for item in page.items() {
             match item.get("sk").and_then(|sk| sk.as_s().ok()).map(String::as_str) {
                 Some(keys::META) => opened.conversation = Some(read(item)?),
-                Some(_) | None => opened.newest.push(CommittedTurn::read(item)?),
+                Some(_) | None => opened.newest.push(history::read(item)?),
             }
         }
-        opened.newest.truncate(turns);
+        opened.newest.truncate(rows);
         opened.newest.reverse();
         Ok(opened)
     }

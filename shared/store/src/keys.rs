@@ -3,6 +3,7 @@
 
 use turnwise_core::digest::Digest;
 use turnwise_core::id::{ConversationId, ProjectId, Tenant, TurnId, TurnKey};
+use turnwise_core::items::RowId;
 use turnwise_core::time::Timestamp;
 
 use crate::error::Error;
@@ -16,6 +17,9 @@ pub(crate) const HEALTH: &str = "HEALTH";
 /// Sort key prefix of committed turns. `M#` sorts right below `META`, so that one
 /// descending query from META returns it and the newest turns.
 pub(crate) const MESSAGES: &str = "M#";
+
+/// Sorts behind every row of a conversation's content and below `META`.
+pub(crate) const LAST_ENTRY: &str = "M#~";
 
 /// Partitions of the index of running turns: enough that no turn rate one table
 /// serves makes one of them hot.
@@ -43,8 +47,21 @@ pub(crate) fn conversation(tenant: &Tenant, conversation: &ConversationId) -> St
     format!("C#{tenant}#{conversation}")
 }
 
-pub(crate) fn messages(number: u64) -> String {
-    format!("{MESSAGES}{number:010}")
+/// A row of a conversation. What was added after a turn sorts right behind it.
+pub(crate) fn entry(row: RowId) -> String {
+    match row {
+        RowId { number, version: 0 } => format!("{MESSAGES}{number:010}"),
+        RowId { number, version } => format!("{MESSAGES}{number:010}#{version:010}"),
+    }
+}
+
+/// The row that has this sort key.
+pub(crate) fn parse_entry(sk: &str) -> Result<RowId, Error> {
+    let rest = sk.strip_prefix(MESSAGES).unwrap_or_default();
+    let (number, version) = rest.split_once('#').unwrap_or((rest, "0"));
+    let parsed = number.parse().ok().zip(version.parse().ok());
+    let (number, version) = parsed.ok_or_else(|| Error::corrupt(format!("sort key {sk:?} of a conversation's row")))?;
+    Ok(RowId { number, version })
 }
 
 pub(crate) fn turn(turn: &TurnId) -> String {
@@ -179,8 +196,13 @@ mod tests {
 
     #[test]
     fn committed_turns_sort_right_below_meta() {
-        assert!(messages(1).as_str() < META);
-        assert!(messages(9_999_999_999).as_str() < META);
+        let last = RowId { number: 9_999_999_999, version: 9_999_999_999 };
+        assert!(entry(RowId::of_turn(1)).as_str() < META);
+        assert!(entry(last).as_str() < LAST_ENTRY && LAST_ENTRY < META);
+        let added = entry(RowId { number: 3, version: 7 });
+        assert!(entry(RowId::of_turn(3)) < added && added < entry(RowId::of_turn(4)));
+        assert_eq!(parse_entry(&added).unwrap(), RowId { number: 3, version: 7 });
+        assert_eq!(parse_entry(&entry(RowId::of_turn(3))).unwrap(), RowId::of_turn(3));
         assert!("T#a" > META && place(1).as_str() > META && "H#1" < MESSAGES);
         assert_eq!(parse_place(&place(12)).unwrap(), 12);
     }

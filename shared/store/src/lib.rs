@@ -41,7 +41,7 @@ pub use conversation::Opened;
 pub use dead_letters::{DeadLetter, DeadLetterPage};
 pub use enqueue::{DueTurn, EnqueueTurn, Enqueued, QueueHead};
 pub use error::Error;
-pub use history::{CommittedTurn, PackedTurn};
+pub use history::{AddedItems, CommittedTurn, Content, Entry, PackedEntry};
 pub use lease::{Beat, HeldTurn};
 pub use ledger::{LedgerLine, Phase, RecordLedger};
 pub use locks::ReleaseLock;

@@ -7,7 +7,7 @@ use turnwise_core::turn::{
     Acquire, Ask, Claim, Conversation, Decision, Delivery, Failure, State, Turn, begin, lease_until,
 };
 use turnwise_providers::Resolved;
-use turnwise_store::{BeginTurn, Begun, CommittedTurn};
+use turnwise_store::{BeginTurn, Begun, Entry};
 
 use super::request::TurnRequest;
 use crate::engine::Engine;
@@ -33,14 +33,14 @@ pub(super) enum Claimed {
 pub(super) struct Ready {
     pub(super) claim: Claim,
     pub(super) turn: Turn,
-    pub(super) history: Vec<CommittedTurn>,
+    pub(super) history: Vec<Entry>,
     pub(super) resolved: Resolved,
 }
 
 /// What one look at the table showed.
 struct Seen {
     conversation: Option<Conversation>,
-    history: Vec<CommittedTurn>,
+    history: Vec<Entry>,
     turn: Option<Turn>,
 }
 

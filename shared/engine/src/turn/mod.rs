@@ -11,6 +11,7 @@ mod claim;
 mod enqueue;
 mod keep;
 mod produce;
+mod remember;
 pub mod request;
 mod revoke;
 mod run;

@@ -10,10 +10,11 @@ use turnwise_core::fold::Fold;
 use turnwise_core::generation::{Completion, Generation};
 use turnwise_core::json;
 use turnwise_core::turn::{Plan, Previous, plan};
-use turnwise_store::{CommittedTurn, LogPage};
+use turnwise_store::LogPage;
 
 use super::claim::{Ready, must_end_by};
 use super::keep::Keeper;
+use super::remember::messages_of;
 use super::request::{Caller, Input};
 use super::upstream::{Broken, Upstream, read_upstream};
 use crate::engine::Engine;
@@ -112,33 +113,21 @@ impl Producer {
         Generation { model: self.ready.resolved.model.clone(), fields }
     }
 
-    /// What is new, behind what the conversation remembers.
+    /// What is new, behind what the conversation remembers and the instructions before
+    /// everything.
     fn messages(&self) -> Box<RawValue> {
         let new = self.input.fields.get("messages").cloned().unwrap_or_else(|| RawValue::NULL.to_owned());
-        if !self.input.remembers || self.ready.history.is_empty() {
+        let history = self.ready.history.iter().filter(|_| self.input.remembers);
+        let instructions = self.input.instructions.as_ref();
+        let mut messages: Vec<Value> =
+            instructions.map(|text| json!({"role": "system", "content": text})).into_iter().collect();
+        messages.extend(history.flat_map(messages_of));
+        if messages.is_empty() {
             return new;
         }
-        let mut messages: Vec<Value> = self.ready.history.iter().flat_map(messages_of).collect();
         messages.extend(serde_json::from_str::<Vec<Value>>(new.get()).unwrap_or_default());
         json::raw(&Value::Array(messages))
     }
-}
-
-/// A committed turn as the messages it adds to the conversation.
-pub(crate) fn messages_of(turn: &CommittedTurn) -> Vec<Value> {
-    let mut messages: Vec<Value> = serde_json::from_str(turn.input.get()).unwrap_or_default();
-    let output: Value = serde_json::from_str(turn.output.get()).unwrap_or_default();
-    if let Some(message) = output.pointer("/choices/0/message").and_then(Value::as_object) {
-        // Only what a request may contain: upstreams refuse fields of their own answers.
-        let kept = ["role", "content", "tool_calls", "refusal"];
-        let message: serde_json::Map<_, _> = message
-            .iter()
-            .filter(|(key, value)| kept.contains(&key.as_str()) && !(value.is_null() && *key != "content"))
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
-        messages.push(json!(message));
-    }
-    messages
 }
 
 /// Takes the turn out of the hub at the end, even an end by panic, so that nobody

@@ -35,6 +35,17 @@ pub struct Input {
     pub model: Option<String>,
     /// Fields of a chat completion request. `messages` holds only what is new.
     pub fields: RawMap,
+    /// The same as `messages`, as the items they came as, where they did: this is what
+    /// the conversation keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<Box<RawValue>>,
+    /// What the model is told before everything else, this once: no part of the
+    /// conversation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<String>,
+    /// Parameters of the request that its answer shows again.
+    #[serde(default, skip_serializing_if = "RawMap::is_empty")]
+    pub echo: RawMap,
     /// Whether the conversation's earlier turns are sent along.
     pub remembers: bool,
     /// The API key's id, for the ledger.

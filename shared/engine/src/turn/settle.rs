@@ -11,7 +11,8 @@ use turnwise_core::turn::{Commit, Delivery, Failure, Outcome as Fate, State, Tur
 use turnwise_core::usage::Usage;
 use turnwise_providers::Dispatched;
 use turnwise_store::{
-    CommitTurn, Committed, CommittedTurn, Error, FailTurn, LedgerLine, LogEnd, PackedTurn, Phase, RecordLedger,
+    CommitTurn, Committed, CommittedTurn, Content, Error, FailTurn, LedgerLine, LogEnd, PackedEntry, Phase,
+    RecordLedger,
 };
 
 use super::claim::may_call_again;
@@ -92,10 +93,11 @@ impl Producer {
     }
 
     /// The turn's messages as their row will hold them.
-    fn packed(&self, output: Box<RawValue>, completed_at: Timestamp) -> Result<PackedTurn, Error> {
+    fn packed(&self, output: Box<RawValue>, completed_at: Timestamp) -> Result<PackedEntry, Error> {
         let claim = &self.ready.claim;
         let (number, turn) = (claim.number, claim.key.turn.clone());
-        CommittedTurn { number, turn, input: self.kept_input(), output, completed_at }.pack()
+        let echo = self.input.echo.clone();
+        CommittedTurn { number, turn, input: self.kept_input(), output, echo, completed_at }.pack()
     }
 
     fn not_committed(&self, error: &Error, text: String) -> Outcome {
@@ -192,10 +194,13 @@ impl Producer {
         turn
     }
 
-    /// The messages that came in with the turn; none for a stateless one.
-    fn kept_input(&self) -> Box<RawValue> {
+    /// What came in with the turn; nothing for a stateless one.
+    fn kept_input(&self) -> Content {
+        if let Some(items) = &self.input.items {
+            return Content::Items(items.clone());
+        }
         let messages = self.input.fields.get("messages").filter(|_| self.input.remembers).cloned();
-        messages.unwrap_or_else(|| turnwise_core::json::raw(&serde_json::json!([])))
+        Content::Messages(messages.unwrap_or_else(|| turnwise_core::json::raw(&serde_json::json!([]))))
     }
 
     fn estimate(&self, partial: &str) -> Usage {

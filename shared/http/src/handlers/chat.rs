@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use turnwise_core::digest::Digest;
 use turnwise_core::fault::{Fault, Faults};
 use turnwise_core::id::{ConversationId, ProjectId, TurnId, TurnKey, parse_thread};
-use turnwise_core::json;
+use turnwise_core::json::{self, RawMap};
 use turnwise_core::limits::{BUSY_WAIT, MAX_MESSAGE_BYTES};
 use turnwise_core::turn::OnBusy;
 use turnwise_engine::turn::{Input, TurnRequest};
@@ -168,6 +168,9 @@ fn turn_request(
         input: Input {
             model,
             fields,
+            items: None,
+            instructions: None,
+            echo: RawMap::new(),
             remembers: true,
             api_key: principal.api_key.clone(),
             user: principal.user.clone(),

@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use turnwise_core::digest::Digest;
 use turnwise_core::id::TurnKey;
-use turnwise_core::json;
+use turnwise_core::json::{self, RawMap, kind_of};
 use turnwise_core::turn::{OnBusy, Standing};
 use turnwise_engine::turn::{Answer, Input, TurnRequest};
 
@@ -16,7 +16,7 @@ use super::turn_responses::TurnResponses;
 use super::{caller, turn};
 use crate::access::Principal;
 use crate::app::App;
-use crate::body::{JsonBody, kind_of};
+use crate::body::JsonBody;
 use crate::context::RequestContext;
 use crate::error::{Error, ErrorBody};
 use crate::params::TurnHeaders;
@@ -112,7 +112,17 @@ fn input(principal: &Principal, body: &mut JsonBody, stream: bool) -> Input {
     let mut fields = std::mem::take(&mut body.raw);
     fields.retain(|name, _| !TRANSPORT_FIELDS.contains(&name.as_str()));
     let (api_key, user) = (principal.api_key.clone(), principal.user.clone());
-    Input { model, fields, remembers: false, api_key, user, stream }
+    Input {
+        model,
+        fields,
+        items: None,
+        instructions: None,
+        echo: RawMap::new(),
+        remembers: false,
+        api_key,
+        user,
+        stream,
+    }
 }
 
 fn input_hash(body: &JsonBody) -> Digest {

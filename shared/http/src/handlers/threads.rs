@@ -7,8 +7,9 @@ use serde_json::Value;
 use turnwise_core::fault::{Fault, Faults};
 use turnwise_core::generation::answer_text;
 use turnwise_core::id::{ConversationId, ProjectId};
+use turnwise_core::items::messages_of_items;
 use turnwise_core::limits::PAGE_SIZE;
-use turnwise_engine::CommittedTurn;
+use turnwise_engine::{CommittedTurn, Content};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::access::Principal;
@@ -170,13 +171,25 @@ pub(crate) async fn list_turns(
     }))
 }
 
+/// What came in with a turn, as chat messages by whichever route it came.
+fn messages(input: &Content) -> Value {
+    match input {
+        Content::Messages(messages) => serde_json::from_str(messages.get()).unwrap_or_default(),
+        Content::Items(items) => {
+            let mut items: Vec<Value> = serde_json::from_str(items.get()).unwrap_or_default();
+            items.retain(|item| !item.is_null());
+            Value::Array(messages_of_items(&items))
+        }
+    }
+}
+
 fn listed(turn: &CommittedTurn) -> ListedTurn {
     let output: Value = serde_json::from_str(turn.output.get()).unwrap_or_default();
     ListedTurn {
         object: "turn",
         turn_id: turn.turn.to_string(),
         turn_number: turn.number,
-        input: serde_json::from_str(turn.input.get()).unwrap_or_default(),
+        input: messages(&turn.input),
         message: answer_text(&output).to_owned(),
         completed_at: turn.completed_at.to_string(),
     }

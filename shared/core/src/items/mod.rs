@@ -1,0 +1,31 @@
+//! OpenAI's items, the parts a response or a conversation is a list of, and the
+//! bridge between them and the inner shape, chat messages and `chat.completion`.
+//!
+//! - [`parse_input`], [`parse_items`]: a request's items, checked and made whole
+//! - [`messages_of_items`], [`items_of_messages`], [`output_items`]: the bridge
+//! - [`ItemId`], [`with_ids`]: names of items that need not be stored
+//! - [`chat_fields`], [`check_metadata`]: a response's parameters, checked and translated
+//! - [`ResponseObject`]: the answer of `POST /v1/responses`
+
+mod chat_fields;
+mod content;
+mod echo;
+mod from_messages;
+mod id;
+mod kind;
+mod metadata;
+mod parse;
+mod raw;
+mod reader;
+mod response;
+mod to_messages;
+mod tools;
+
+pub use chat_fields::chat_fields;
+pub use from_messages::{items_of_messages, output_items};
+pub use id::{ItemId, RowId, with_ids};
+pub use kind::Kind;
+pub use metadata::check_metadata;
+pub use parse::{InputItem, Reference, parse_input, parse_items, resolve};
+pub use response::{IncompleteReason, ResponseError, ResponseObject, ResponseState};
+pub use to_messages::messages_of_items;

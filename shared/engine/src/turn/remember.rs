@@ -1,0 +1,40 @@
+//! What a conversation remembers, as the messages an upstream is sent.
+
+use serde_json::{Map, Value, json};
+use turnwise_core::items::messages_of_items;
+use turnwise_store::{Content, Entry};
+
+/// Fields of an answer's message that a request may contain: upstreams refuse others
+/// of their own making.
+const KEPT_FIELDS: [&str; 4] = ["role", "content", "tool_calls", "refusal"];
+
+/// A row of a conversation as the messages it adds.
+pub(crate) fn messages_of(entry: &Entry) -> Vec<Value> {
+    match entry {
+        Entry::Added(added) => messages_of_items(&list(added.items.get())),
+        Entry::Turn(turn) => {
+            let mut messages = match &turn.input {
+                Content::Messages(messages) => list(messages.get()),
+                Content::Items(items) => messages_of_items(&list(items.get())),
+            };
+            let output: Value = serde_json::from_str(turn.output.get()).unwrap_or_default();
+            messages.extend(output.pointer("/choices/0/message").and_then(Value::as_object).map(answer));
+            messages
+        }
+    }
+}
+
+/// The array's elements but those that were deleted.
+fn list(array: &str) -> Vec<Value> {
+    let mut elements: Vec<Value> = serde_json::from_str(array).unwrap_or_default();
+    elements.retain(|element| !element.is_null());
+    elements
+}
+
+fn answer(message: &Map<String, Value>) -> Value {
+    let kept = message
+        .iter()
+        .filter(|(name, value)| KEPT_FIELDS.contains(&name.as_str()) && !(value.is_null() && *name != "content"))
+        .map(|(name, value)| (name.clone(), value.clone()));
+    json!(kept.collect::<Map<_, _>>())
+}
