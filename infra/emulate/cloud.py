@@ -15,7 +15,7 @@ from processes import WORK, free_port, say, server, wait_until
 REGION = "us-east-1"
 STACK = "turnwise"
 BUCKET = "packages"
-BINARIES = ["stream", "conversations", "models", "worker"]
+BINARIES = ["stream", "conversations", "models", "admin", "worker", "timers"]
 API_KEY = "tw_live_sample_0123456789abcdefghijklmnopqrstuv"
 ADMINISTRATOR = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}  # the emulator's own words
 DEPLOY_TIMEOUT_S = 120

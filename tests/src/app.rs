@@ -14,11 +14,12 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use turnwise_core::digest::Digest;
 use turnwise_engine::Engine;
 use turnwise_http::routes::Function;
 use turnwise_http::{Access, App};
 use turnwise_providers::{ProviderSettings, Providers, Secret, Settings, http_client};
-use turnwise_store::queue::{Queue, Receiver};
+use turnwise_store::queue::{Queue, Receiver, Sent};
 
 pub use self::reply::{Events, Reply, Sse};
 use crate::scripted::ScriptedProvider;
@@ -49,7 +50,8 @@ pub struct TestApp {
     client: Client,
     setup: Builder,
     server: JoinHandle<()>,
-    _receiver: Arc<Receiver>,
+    receiver: Arc<Receiver>,
+    worker: Option<JoinHandle<()>>,
 }
 
 /// How an app is set up.
@@ -64,6 +66,13 @@ impl Builder {
     #[must_use]
     pub fn without_keys(mut self) -> Self {
         self.access = Access::default();
+        self
+    }
+
+    /// [`KEY`] is a user's, not an administrator's.
+    #[must_use]
+    pub fn without_admin(mut self) -> Self {
+        self.access = Access::to_digests([Digest::of(KEY)], []);
         self
     }
 
@@ -92,7 +101,17 @@ impl Builder {
         let listener = listener.tap_io(|socket| socket.set_nodelay(true).expect("a TCP socket takes the option"));
         let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("serving never fails") });
         let client = http_client().expect("a client");
-        TestApp { table, provider, engine, address, client, setup: self, server, _receiver: Arc::new(receiver) }
+        TestApp {
+            table,
+            provider,
+            engine,
+            address,
+            client,
+            setup: self,
+            server,
+            receiver: Arc::new(receiver),
+            worker: None,
+        }
     }
 
     fn settings(&self, provider: &ScriptedProvider) -> Settings {
@@ -113,6 +132,18 @@ impl TestApp {
     #[must_use]
     pub fn builder() -> Builder {
         Builder { access: Access::to_key(KEY), has_openai: true }
+    }
+
+    /// Starts to do what the queue says is due, as a server does. Hints that came before
+    /// are there.
+    pub fn work(&mut self) {
+        let (engine, receiver) = (self.engine.clone(), Arc::clone(&self.receiver));
+        self.worker.get_or_insert_with(|| tokio::spawn(async move { engine.work(&receiver).await }));
+    }
+
+    /// The next hint of the queue of this process, where nobody works on it.
+    pub async fn hint(&self) -> Sent {
+        self.receiver.receive().await.expect("the engine keeps the sending end")
     }
 
     /// Another process over the same table and provider.
@@ -189,5 +220,8 @@ impl TestApp {
 impl Drop for TestApp {
     fn drop(&mut self) {
         self.server.abort();
+        if let Some(worker) = &self.worker {
+            worker.abort();
+        }
     }
 }

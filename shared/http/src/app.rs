@@ -37,7 +37,11 @@ pub fn router(app: App, functions: &[Function]) -> Router {
             Entry::Admin => admin = admin.route(&route.mounted_path(), route.mount()),
         }
     }
-    let keyed = keyed.merge(admin.route_layer(middleware::from_fn(access::require_admin)));
+    // A layer over no routes at all is taken for a mistake.
+    let keyed = match admin.has_routes() {
+        true => keyed.merge(admin.route_layer(middleware::from_fn(access::require_admin))),
+        false => keyed,
+    };
     let keyed = keyed.route_layer(middleware::from_fn_with_state(app.clone(), access::require_key));
     open.merge(keyed)
         .fallback(|| async { Error::NoRoute })

@@ -171,7 +171,10 @@ async fn whoever_asks_for_it_is_told_that_the_turn_is_running() {
         for reply in &replies {
             assert_eq!((reply.status, reply.header("location")), (202, "/v1/turns/s:1"));
             assert_eq!(reply.header("preference-applied"), "respond-async");
-            assert_eq!(reply.json(), json!({"object": "turn", "status": "PROCESSING", "location": "/v1/turns/s:1"}));
+            assert_eq!(
+                reply.json(),
+                json!({"object": "turn", "status": "PROCESSING", "key": "s:1", "location": "/v1/turns/s:1"})
+            );
         }
         held.finish().await;
     }

@@ -97,7 +97,7 @@ async fn a_malformed_environment_refuses_the_start_with_all_its_faults() {
         .with("TURNWISE_DEFAULT_MODEL", "nobody/nothing")
         .with("OPENAI_BASE_URL", "not a url")
         .with("RUST_LOG", "=,=");
-    for name in ["stream", "conversations", "models", "worker"] {
+    for name in ["stream", "conversations", "models", "admin", "worker", "timers"] {
         let exit = Function::start(name, &setup).await.ended().await;
         assert!(!exit.status.success(), "{name} started");
         let line: serde_json::Value = serde_json::from_str(exit.log.trim()).expect(&exit.log);

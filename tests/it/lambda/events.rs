@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use turnwise_tests::lambda::{Function, Queue, Setup};
 use turnwise_tests::table::Table;
 
@@ -17,9 +17,11 @@ enum Expected {
     Replay(u16),
     /// A batch of which these messages come back.
     Failures(&'static [&'static str]),
+    /// A sweep that found this many stuck turns and due queues.
+    Swept(u64, u64),
 }
 
-use Expected::{Failures, Replay, Status};
+use Expected::{Failures, Replay, Status, Swept};
 
 /// Event, function, outcome: in this order, as later ones read what earlier ones wrote.
 const EVENTS: &[(&str, &str, Expected)] = &[
@@ -33,13 +35,20 @@ const EVENTS: &[(&str, &str, Expected)] = &[
     ("threads", "conversations", Status(200, "\"events\"")),
     ("thread-turns", "conversations", Status(200, "Echo: ")),
     ("turn", "conversations", Status(200, "Echo: ")),
+    ("turn-cancel", "conversations", Status(409, "turn_ended")),
     ("models", "models", Status(200, "local/echo")),
     ("model", "models", Status(200, "local/echo")),
     ("healthz", "models", Status(200, "ok")),
     ("readyz", "models", Status(200, "ok")),
     ("openapi", "models", Status(200, "/v1/chat")),
+    ("admin-locks", "admin", Status(200, "\"data\":[]")),
+    ("admin-lock", "admin", Status(200, "\"held\":false")),
+    ("admin-release", "admin", Status(409, "lock_not_held")),
+    ("admin-dead-letters", "admin", Status(200, "\"data\":[]")),
+    ("admin-health", "admin", Status(200, "\"status\":\"ok\"")),
     ("sqs-turn", "worker", Failures(&[])),
     ("sqs-batch", "worker", Failures(&["19dd0b57-b21e-4ac1-bd88-01bbb068cb03"])),
+    ("schedule-timers", "timers", Swept(0, 0)),
 ];
 
 /// The environment that the sample events come with; no event itself.
@@ -60,7 +69,9 @@ async fn every_sample_event_is_answered_by_its_function() {
     let (table, queue) = (Table::start().await, Queue::start().await);
     let environment = read(ENVIRONMENT);
     let digests = environment["Parameters"]["TURNWISE_API_KEYS_SHA256"].as_str().expect("the sample key's digest");
-    let setup = Setup::of(&table).queue(&queue).with("TURNWISE_API_KEYS_SHA256", digests);
+    let keys = ["TURNWISE_API_KEYS_SHA256", "TURNWISE_ADMIN_KEYS_SHA256"];
+    let setup = Setup::of(&table).queue(&queue);
+    let setup = keys.into_iter().fold(setup, |setup, name| setup.with(name, digests));
 
     let mut function: Option<(&str, Function)> = None;
     for (event, name, expected) in EVENTS {
@@ -90,6 +101,10 @@ async fn check(event: &str, function: &Function, expected: &Expected) {
             let failures = response["batchItemFailures"].as_array().expect("a partial batch response");
             let failed: Vec<&str> = failures.iter().filter_map(|item| item["itemIdentifier"].as_str()).collect();
             assert_eq!(failed, *ids, "{event}: {}", function.log());
+        }
+        Swept(stuck, due) => {
+            let response = invocation.value().await;
+            assert_eq!(response, json!({"stuck": stuck, "due": due}), "{event}: {}", function.log());
         }
     }
 }

@@ -54,7 +54,8 @@ async fn only_messages_that_must_come_back_are_reported() {
         ("unknown", &hint("nobody:1")),
     ]);
     let response = worker.invoke(batch).value().await;
-    assert_eq!(failures(&response), ["malformed", "busy"], "{response}\n{}", worker.log());
+    // A busy turn needs no message: whoever runs it ends it, or its lease does.
+    assert_eq!(failures(&response), ["malformed"], "{response}\n{}", worker.log());
     assert!(is_completed(&table, "dead:1").await, "{}", worker.log());
     assert!(worker.log().contains("a message is malformed"));
 }

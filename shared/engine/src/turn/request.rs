@@ -54,7 +54,7 @@ pub struct Input {
     pub user: String,
     /// Whether a client wants to see the answer while it is made, also one that comes
     /// back to a turn of the queue.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stream: bool,
 }
 

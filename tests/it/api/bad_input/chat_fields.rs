@@ -51,7 +51,7 @@ async fn choices_are_told_what_there_is_to_choose() {
     check_invalid(&app, CHAT, &with(body.clone(), "on_busy", "WAIT"), "on_busy").await;
     check_invalid(&app, CHAT, &with(body.clone(), "delivery", "exactly-once"), "delivery").await;
     check_invalid(&app, CHAT, &with(body.clone(), "wait_timeout_s", 901), "wait_timeout_s").await;
-    check_invalid_with(&app, CHAT, &[("turnwise-on-busy", "enqueue")], &body, "turnwise-on-busy").await;
+    check_invalid_with(&app, CHAT, &[("turnwise-on-busy", "queue")], &body, "turnwise-on-busy").await;
     check_invalid_with(&app, CHAT, &[("turnwise-delivery", "")], &body, "turnwise-delivery").await;
     check_untouched(&app).await;
     assert_eq!(app.post(CHAT, &with(body, "wait_timeout_s", 900)).await.status, 200);
@@ -110,10 +110,10 @@ async fn all_faults_are_told_at_once() {
           },
           {
             "field": "on_busy",
-            "message": "Expected wait or reject, got \"queue\"."
+            "message": "Expected wait, reject, enqueue or interrupt, got \"queue\"."
           }
         ],
-        "message": "if-match: Expected a turn's number from 1, got \"x\". stream: Expected true or false, got a string. message: The message must not be empty. model: Expected a string, got a number. session_id: An id must not contain #. on_busy: Expected wait or reject, got \"queue\".",
+        "message": "if-match: Expected a turn's number from 1, got \"x\". stream: Expected true or false, got a string. message: The message must not be empty. model: Expected a string, got a number. session_id: An id must not contain #. on_busy: Expected wait, reject, enqueue or interrupt, got \"queue\".",
         "param": "if-match",
         "request_id": "[request_id]",
         "retry_after_s": null,
