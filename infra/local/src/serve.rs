@@ -58,7 +58,13 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let app = App { engine: engine.clone(), access: Access::to_key(&key) };
     let router = turnwise_http::router(app, &Function::ALL).merge(page(&key));
     Banner { address: listener.local_addr()?, settings: &settings, key: &key, engine: &engine }.print().await?;
-    serve(listener, router, engine, receiver).await
+    let sweeping = sweep(engine.clone(), Duration::from_secs(settings.sweep_every_s));
+    serve(listener, router, engine, receiver, sweeping).await
+}
+
+/// Looks for due work again and again; never, where `pause` is zero.
+async fn sweep(engine: Engine, pause: Duration) {
+    if pause.is_zero() { std::future::pending().await } else { engine.keep_sweeping(pause).await }
 }
 
 /// Frees what an earlier run left unfinished: the data folder's lock says that it is
@@ -88,7 +94,13 @@ fn page(key: &str) -> Router {
     Router::new().route("/", get(move || std::future::ready((headers, Html(page.clone())))))
 }
 
-async fn serve(listener: TcpListener, router: Router, engine: Engine, receiver: Receiver) -> anyhow::Result<()> {
+async fn serve(
+    listener: TcpListener,
+    router: Router,
+    engine: Engine,
+    receiver: Receiver,
+    sweeping: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     let listener = listener.tap_io(|stream| {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY not set");
@@ -105,7 +117,7 @@ async fn serve(listener: TcpListener, router: Router, engine: Engine, receiver: 
     tokio::select! {
         result = &mut serving => return result.context("the server stopped"),
         () = engine.work(&receiver) => {}
-        () = engine.keep_sweeping() => {}
+        () = sweeping => {}
         signal = signal() => signal?,
     }
     stop.send_replace(true);

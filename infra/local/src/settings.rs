@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
+use turnwise_core::limits::SWEEP_EVERY;
 use turnwise_providers::{Providers, Settings as ProviderSettings};
 
 /// A serverless LLM gateway with durable conversations, on one machine.
@@ -45,6 +46,10 @@ pub(crate) struct Settings {
     /// processes may share: `http://127.0.0.1:8000`.
     #[arg(long, env = "AWS_ENDPOINT_URL_DYNAMODB", global = true)]
     pub(crate) table_endpoint: Option<String>,
+    /// Seconds between two looks for due work that nobody was told of; 0 leaves that to
+    /// other processes on the same table.
+    #[arg(long, env = "TURNWISE_SWEEP_EVERY_S", default_value_t = SWEEP_EVERY.as_secs(), global = true)]
+    pub(crate) sweep_every_s: u64,
     /// What a request without a model gets, `provider/model`.
     #[arg(long, env = "TURNWISE_DEFAULT_MODEL", global = true)]
     pub(crate) default_model: Option<String>,

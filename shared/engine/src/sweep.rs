@@ -3,8 +3,6 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use turnwise_core::limits::SWEEP_EVERY;
-
 use crate::engine::Engine;
 use crate::error::Error;
 
@@ -51,13 +49,13 @@ impl Engine {
         Ok(swept)
     }
 
-    /// Sweeps at once and then every minute, until the process ends.
-    pub async fn keep_sweeping(&self) {
+    /// Sweeps at once and then again after each `pause`, until the process ends.
+    pub async fn keep_sweeping(&self, pause: Duration) {
         loop {
             if let Err(error) = self.sweep().await {
                 tracing::warn!(%error, "a sweep failed; the next one begins anew");
             }
-            self.clock.sleep(SWEEP_EVERY).await;
+            self.clock.sleep(pause).await;
         }
     }
 

@@ -12,6 +12,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -23,8 +24,11 @@ use turnwise_tests::proxy::{Crash, Proxy};
 use turnwise_tests::scripted::{Script, ScriptedProvider};
 
 use super::client::{Ended, Request};
-use super::promise::{ANSWERS, CASES, Case, Delivery, Expected, Mode, cases, first_words, turns};
+use super::promise::{ANSWERS, BEHIND_REPLY, CASES, Case, Delivery, Expected, Mode, cases, first_words, turns};
 use super::table::{Held, Table};
+
+/// Pause between two looks at what a process still has to do.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Programs that start at a time: more would only keep each other waiting.
 static STARTING: Semaphore = Semaphore::const_new(8);
@@ -48,31 +52,44 @@ impl World {
     /// Starts the program, always on the same folder and the same table. Its
     /// conversation then has one committed turn.
     async fn start(&self) -> Server {
-        self.start_with(self.table.url(), self.provider.base_url()).await
+        self.start_with(self.table.url(), self.provider.base_url(), "--sweep-every-s=1").await
     }
 
     /// Starts the program behind a proxy of its own.
     async fn start_behind_proxy(&self) -> (Server, Proxy) {
         let proxy = Proxy::start(self.table.url(), self.provider.base_url()).await;
-        (self.start_with(proxy.table_url(), proxy.provider_url()).await, proxy)
+        // What is watched is the turn of a client; nobody else is to begin it.
+        (self.start_with(proxy.table_url(), proxy.provider_url(), "--sweep-every-s=0").await, proxy)
     }
 
-    async fn start_with(&self, table: &str, provider: &str) -> Server {
+    async fn start_with(&self, table: &str, provider: &str, sweeps: &'static str) -> Server {
         let data_dir: PathBuf = self.folder.path().join("data");
-        let program = Program::new(&data_dir).table(table).provider(provider);
+        let program = Program::new(&data_dir).table(table).provider(provider).argument(sweeps);
         let _turn = STARTING.acquire().await.unwrap();
         let server = program.start().await;
         assert_eq!(number(&turn("first").until_ended(&server).await), 1);
+        // What a turn does behind its reply must not be taken for part of the next one.
+        let running = async || server.get("/admin/health").await.unwrap().json()["tasks_running"].as_u64();
+        while running().await != Some(0) {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
         server
     }
 
     /// Sends `request` to a process that is killed at `crash`.
     async fn kill_at(&self, request: &Request, mode: Mode, crash: Crash) {
         let (server, proxy) = self.start_behind_proxy().await;
+        let crash_boundary = crash.boundary;
         proxy.watch(mode.hold(), Some(crash));
+        let behind_reply = crash_boundary == BEHIND_REPLY;
         tokio::select! {
-            reply = request.send(&server) => panic!("the program was not killed in time: {reply:?}"),
-            () = proxy.crashed() => {}
+            reply = request.send(&server), if !behind_reply => panic!("the program was not killed in time: {reply:?}"),
+            () = async {
+                if behind_reply {
+                    request.send(&server).await.expect("the reply comes first");
+                }
+                proxy.crashed().await;
+            } => {}
         }
         server.kill().await;
     }
@@ -107,6 +124,7 @@ async fn check_boundaries(mode: Mode, delivery: Delivery) {
     let (server, proxy) = world.start_behind_proxy().await;
     proxy.watch(mode.hold(), None);
     request.send(&server).await.unwrap();
+    proxy.has_reached(BEHIND_REPLY).await;
 
     // A slow machine may log words more than once.
     let mut seen = HashSet::new();

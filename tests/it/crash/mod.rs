@@ -5,5 +5,6 @@ mod boundaries;
 mod client;
 mod embedded;
 mod promise;
+mod queue;
 mod storm;
 mod table;

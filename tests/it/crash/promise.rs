@@ -43,7 +43,7 @@ pub(super) enum Reached {
 
 /// The boundaries of each mode, with how far each brings the turn. The two reads go out
 /// at the same time; the lists have them by name.
-const BUFFERED: [(&str, Reached); 7] = [
+const BUFFERED: [(&str, Reached); 8] = [
     ("read conversation", Reached::Nothing),
     ("read turn", Reached::Nothing),
     (T1, Reached::Begun),
@@ -51,9 +51,10 @@ const BUFFERED: [(&str, Reached); 7] = [
     ("heartbeat", Reached::Called),
     ("provider: answer", Reached::Called),
     ("T2", Reached::Committed),
+    (BEHIND_REPLY, Reached::Committed),
 ];
 /// See [`BUFFERED`].
-const STREAMED: [(&str, Reached); 10] = [
+const STREAMED: [(&str, Reached); 11] = [
     ("read conversation", Reached::Nothing),
     ("read turn", Reached::Nothing),
     (T1, Reached::Begun),
@@ -64,23 +65,29 @@ const STREAMED: [(&str, Reached); 10] = [
     ("provider: [DONE]", Reached::Called),
     ("log: finish", Reached::FinishLogged),
     ("T2", Reached::Committed),
+    (BEHIND_REPLY, Reached::Committed),
 ];
 /// See [`BUFFERED`].
-const ROLLING_FORWARD: [(&str, Reached); 5] = [
+const ROLLING_FORWARD: [(&str, Reached); 6] = [
     ("read conversation", Reached::FinishLogged),
     ("read turn", Reached::FinishLogged),
     (T1, Reached::FinishLogged),
     ("read log", Reached::FinishLogged),
     ("T2", Reached::Committed),
+    (BEHIND_REPLY, Reached::Committed),
 ];
 /// See [`BUFFERED`].
-const GIVING_UP: [(&str, Reached); 5] = [
+const GIVING_UP: [(&str, Reached); 6] = [
     ("read conversation", Reached::Called),
     ("read turn", Reached::Called),
     (T1, Reached::Called),
     ("read log", Reached::Called),
     ("T2f", Reached::GivenUp),
+    (BEHIND_REPLY, Reached::GivenUp),
 ];
+
+/// The boundary that comes after the client has its reply.
+pub(super) const BEHIND_REPLY: &str = "read queue";
 
 /// The boundary that counts an attempt.
 const T1: &str = "T1";

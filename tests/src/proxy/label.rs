@@ -40,7 +40,11 @@ pub(super) fn table_request(headers: &HeaderMap, body: &[u8], events: usize) -> 
 
     match operation {
         "Query" if text("/ExpressionAttributeValues/:pk/S").starts_with("S#") => "read log".to_owned(),
-        "Query" if text("/ExpressionAttributeValues/:pk/S").starts_with("C#") => "read conversation".to_owned(),
+        "Query" if text("/ExpressionAttributeValues/:pk/S").starts_with("C#") => {
+            let queue = text("/KeyConditionExpression").contains(":queue");
+            if queue { "read queue" } else { "read conversation" }.to_owned()
+        }
+        "Query" if text("/IndexName") != "" => "sweep".to_owned(),
         "GetItem" if text("/Key/sk/S").starts_with("T#") => "read turn".to_owned(),
         "UpdateItem" if text("/UpdateExpression").contains("logged = ") => "heartbeat".to_owned(),
         "PutItem" if text("/Item/pk/S").starts_with("S#") => {

@@ -92,6 +92,11 @@ impl Proxy {
         self.watched.wait_for(|watch| watch.crashed).await;
     }
 
+    /// Returns when `boundary` is reached.
+    pub async fn has_reached(&self, boundary: &str) {
+        self.watched.wait_for(|watch| watch.reached.iter().any(|reached| reached == boundary)).await;
+    }
+
     /// The boundaries reached since [`Self::watch`], in order.
     #[must_use]
     pub fn reached(&self) -> Vec<String> {
