@@ -13,6 +13,7 @@ mod crash;
 mod faults;
 mod house;
 mod lambda;
+mod once;
 mod providers;
 mod routes;
 mod units;

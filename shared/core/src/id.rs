@@ -72,6 +72,23 @@ text_id! {
     ProjectId
 }
 
+text_id! {
+    /// A piece of work that is no turn and is to be done once: a webhook's delivery, a
+    /// report's sending.
+    ExecutionKey
+}
+
+impl ExecutionKey {
+    /// The work that `text`, given in `field`, names.
+    ///
+    /// # Errors
+    /// A fault for an empty or oversized name, control characters or `#`.
+    pub fn parse(field: &str, text: &str) -> Result<Self, Fault> {
+        check_id(field, text)?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
 impl Tenant {
     /// The tenant of a single-tenant installation.
     #[must_use]

@@ -5,6 +5,7 @@
 //! as a table and model checked.
 //!
 //! - [`turn`]: the durable turn, its states and what a request with a key may do
+//! - [`execution`]: work that is no turn and is to be done once
 //! - [`generation`]: one request for an answer, its stream and its completion
 //! - [`fold`]: chunks of a stream put together into the completion; [`rebuild`]: the way back
 //! - [`items`]: OpenAI's items, in which responses and conversations speak, and the way to messages and back
@@ -19,6 +20,7 @@
 pub mod catalogue;
 pub mod category;
 pub mod digest;
+pub mod execution;
 pub mod fault;
 pub mod fold;
 pub mod generation;

@@ -60,6 +60,17 @@ pub enum Error {
         /// How it ended: `COMPLETED` or `FAILED`.
         state: &'static str,
     },
+    /// Work that is to be done once is being done by somebody else.
+    #[error("the work {key:?} is being done")]
+    WorkInProgress {
+        /// Which.
+        key: String,
+        /// When to ask again.
+        retry_after: Duration,
+    },
+    /// Work that is to be done once failed, now or before.
+    #[error("{0}")]
+    WorkFailed(turnwise_core::execution::WorkFailure),
     /// Nobody has the lock that is to be taken away.
     #[error("nobody has the lock of {conversation:?}")]
     NotHeld {

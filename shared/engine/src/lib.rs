@@ -2,6 +2,7 @@
 //!
 //! - [`Engine`]: everything a use case needs, built once by composition
 //! - [`turn`]: a durable turn from its key to its answer or stream
+//! - [`once`]: work that is no turn, done once
 //! - [`stateless`]: a request without a key
 //! - [`history`]: conversations and turns read back
 //! - [`models`]: what can be asked for, and whether a turn could run
@@ -23,6 +24,7 @@ pub mod history;
 pub mod live;
 pub mod locks;
 pub mod models;
+pub mod once;
 pub mod random;
 mod retry;
 pub mod stateless;

@@ -274,6 +274,16 @@ fn engine(error: &turnwise_engine::Error) -> Answer {
                 .code("turn_ended")
                 .header(header::LOCATION, turn_location(key))
         }
+        Engine::WorkInProgress { retry_after, .. } => Answer::new(
+            Category::ValidationError,
+            "The same request is being carried out. Try again when it has ended.",
+        )
+        .status(StatusCode::CONFLICT)
+        .code("request_in_progress")
+        .retry(true, Some(*retry_after)),
+        Engine::WorkFailed(failure) => Answer::new(Category::InternalError, failure.message.clone())
+            .code("work_failed")
+            .retry(failure.retryable, None),
         Engine::NotHeld { conversation } => {
             Answer::new(Category::ValidationError, format!("Nobody has the lock of {conversation:?}."))
                 .status(StatusCode::CONFLICT)

@@ -156,6 +156,10 @@ pub(crate) fn dead_letter(at: Timestamp, key: &TurnKey) -> String {
     format!("{}-{}", instant(at), &digest.as_str()[..THREAD_DIGITS])
 }
 
+pub(crate) fn executions(tenant: &Tenant, scope: &str) -> String {
+    format!("IX#{tenant}#{scope}")
+}
+
 pub(crate) fn audit(tenant: &Tenant, day: &str, shard: u8) -> String {
     format!("A#{tenant}#{day}#{}", shard % DAY_SHARDS)
 }

@@ -5,7 +5,7 @@
 //!
 //! - [`Store`]: the table; its operations stand in one file each:
 //!   `begin` (T1), `commit` (T2 and T2f), `enqueue` (T0), `revoke`, `lease`, `locks`,
-//!   `dead_letters`, `conversation`, `history`, `stream_log`, `threads`, `ledger`, `audit`
+//!   `dead_letters`, `execution`, `conversation`, `history`, `stream_log`, `threads`, `ledger`, `audit`
 //! - [`client`]: how the SDK is set up; [`schema`]: the table's definition
 //! - [`queue`]: the queue, SQS or in process
 //! - [`error`]: what can go wrong, by what the caller can do about it
@@ -18,6 +18,7 @@ mod conversation;
 mod dead_letters;
 mod enqueue;
 pub mod error;
+mod execution;
 mod history;
 mod item;
 mod keys;
@@ -41,6 +42,7 @@ pub use conversation::Opened;
 pub use dead_letters::{DeadLetter, DeadLetterPage};
 pub use enqueue::{DueTurn, EnqueueTurn, Enqueued, QueueHead};
 pub use error::Error;
+pub use execution::{BeginExecution, ExecutionBegun, ExecutionId};
 pub use history::{AddedItems, CommittedTurn, Content, Entry, PackedEntry};
 pub use lease::{Beat, HeldTurn};
 pub use ledger::{LedgerLine, Phase, RecordLedger};
