@@ -9,6 +9,7 @@
 )]
 
 mod api;
+mod cli;
 mod crash;
 mod faults;
 mod house;

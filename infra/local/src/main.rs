@@ -4,13 +4,16 @@
 //! - [`serve`]: everything in one process: engine, HTTP, page, shutdown
 //! - [`database`]: the embedded DynamoDB engine; [`folder`]: the data folder and its lock
 //! - [`key`]: the development key; [`banner`]: what is printed at the start
-//! - [`chat`]: a conversation from the terminal
+//! - [`chat`]: a conversation from the terminal; [`operate`]: locks, dead letters, turns
+//!   as they happen; [`client`]: the running server they talk to
 
 mod banner;
 mod chat;
+mod client;
 mod database;
 mod folder;
 mod key;
+mod operate;
 mod serve;
 mod settings;
 
@@ -25,6 +28,9 @@ async fn main() -> ExitCode {
     let result = match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(cli.settings).await,
         Command::Chat(options) => chat::run(&cli.settings, &options).await,
+        Command::Locks { command } => operate::locks(&cli.settings, &command).await,
+        Command::DeadLetters { command } => operate::dead_letters(&cli.settings, &command).await,
+        Command::Tail(options) => operate::tail(&cli.settings, &options).await,
         Command::Openapi => banner::print(&turnwise_http::openapi::document()),
     };
     match result {

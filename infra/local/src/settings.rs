@@ -23,8 +23,59 @@ pub(crate) enum Command {
     Serve,
     /// Talk to a running server from the terminal.
     Chat(ChatOptions),
+    /// Show who holds the locks of conversations, and take one away.
+    Locks {
+        #[command(subcommand)]
+        command: LocksCommand,
+    },
+    /// Show turns of queues that ended without an answer, and put them back.
+    DeadLetters {
+        #[command(subcommand)]
+        command: DeadLettersCommand,
+    },
+    /// Print turns as they happen.
+    Tail(TailOptions),
     /// Print the OpenAPI document.
     Openapi,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LocksCommand {
+    /// The locks that are held, oldest attempt first.
+    List,
+    /// One conversation's lock.
+    Show {
+        /// The conversation.
+        conversation: String,
+    },
+    /// Take a lock away from its owner, dead or alive.
+    Release {
+        /// The conversation.
+        conversation: String,
+        /// Why; it goes to the audit log.
+        #[arg(long)]
+        reason: String,
+    },
+    /// What the service stands on, and how it is.
+    Health,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLettersCommand {
+    /// All of them, oldest first.
+    List,
+    /// Put them back at the ends of their queues.
+    Redrive {
+        /// Only this turn.
+        key: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TailOptions {
+    /// Begin with what has ended in the last two minutes.
+    #[arg(long)]
+    pub(crate) past: bool,
 }
 
 #[derive(Debug, Args)]
@@ -32,6 +83,9 @@ pub(crate) struct Settings {
     /// Port to listen on, on 127.0.0.1.
     #[arg(long, env = "TURNWISE_PORT", default_value_t = 8787, global = true)]
     pub(crate) port: u16,
+    /// The server that the other commands talk to; the one of this machine unless given.
+    #[arg(long, env = "TURNWISE_URL", global = true)]
+    pub(crate) url: Option<String>,
     /// Folder for the database and the key.
     #[arg(long, env = "TURNWISE_DATA_DIR", default_value = ".turnwise", global = true)]
     pub(crate) data_dir: PathBuf,
@@ -63,9 +117,6 @@ pub(crate) struct ChatOptions {
     /// The conversation to go on with; a new one unless given.
     #[arg(long)]
     pub(crate) thread: Option<String>,
-    /// The server; the local one unless given.
-    #[arg(long)]
-    pub(crate) url: Option<String>,
 }
 
 impl Settings {

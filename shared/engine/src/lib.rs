@@ -9,6 +9,7 @@
 //! - [`work`]: turns of the queue and turns whose attempts died; [`sweep`]: due rows
 //!   without a message; [`locks`], [`dead_letters`]: what an operator sees and does
 //! - [`live`]: turns running in this process; [`follow`]: their events as a stream
+//! - [`recent`]: turns as they happen
 //! - [`health`]: what the service stands on, asked one by one
 //! - [`clock`], [`random`], [`tasks`]: time, chance and background work, so that
 //!   tests can hold them in their hands
@@ -26,6 +27,7 @@ pub mod locks;
 pub mod models;
 pub mod once;
 pub mod random;
+pub mod recent;
 mod retry;
 pub mod stateless;
 pub mod sweep;
@@ -37,3 +39,4 @@ pub use engine::Engine;
 pub use error::Error;
 pub use turnwise_store::queue::{Message, Receiver};
 pub use turnwise_store::{CommittedTurn, Content, Error as StoreError};
+pub use turnwise_store::{HeldTurn, LedgerLine};

@@ -30,6 +30,7 @@ use crate::handlers;
         handlers::admin::dead_letters::list_dead_letters,
         handlers::admin::dead_letters::redrive,
         handlers::admin::health::check_health,
+        handlers::admin::turns::list_recent_turns,
     ),
     security(("bearer" = []), ("x-api-key" = [])),
     modifiers(&Keys),

@@ -175,6 +175,13 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         method: "GET",
+        path: "/admin/turns",
+        function: Function::Admin,
+        entry: Entry::Admin,
+        handler: || get(handlers::admin::turns::list_recent_turns),
+    },
+    Route {
+        method: "GET",
         path: "/admin/health",
         function: Function::Admin,
         entry: Entry::Admin,

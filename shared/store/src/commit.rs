@@ -44,8 +44,8 @@ pub struct FailTurn<'a> {
     pub claim: &'a Claim,
     /// The turn as it will stand: FAILED or QUEUED.
     pub turn: &'a Turn,
-    /// What the attempt cost, if it cost anything.
-    pub ledger: Option<&'a RecordLedger<'a>>,
+    /// What the attempt cost, or that it cost nothing that is known.
+    pub ledger: &'a RecordLedger<'a>,
     /// The terminal marker of its stream log, where it has one.
     pub log_end: Option<&'a LogEnd>,
     /// Now.
@@ -113,9 +113,7 @@ impl Store {
         } else if is_dead_letter(fail.turn) {
             members.push(self.dead_letter_member(&claim.tenant, fail.turn, fail.now)?);
         }
-        if let Some(ledger) = fail.ledger {
-            members.extend(self.ledger_members(ledger)?);
-        }
+        members.extend(self.ledger_members(fail.ledger)?);
         if let Some(end) = fail.log_end {
             members.push(self.log_end_member(claim, end)?);
         }

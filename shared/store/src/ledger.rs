@@ -1,16 +1,25 @@
 //! The ledger, append-only, and the usage counters that sum it up.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use turnwise_core::id::{AttemptId, ProjectId, Tenant};
 use turnwise_core::money::PicoUsd;
 use turnwise_core::time::Timestamp;
 use turnwise_core::usage::{Source, Usage};
+use uuid::Builder;
 
 use crate::client::Store;
 use crate::error::Error;
-use crate::item::{Item, instant, number, text};
+use crate::item::{Item, Row, instant, number, text};
 use crate::keys;
 use crate::transact::{self, Outcome};
+
+/// From one day's partitions to the next's.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Characters of a UUIDv7's text that its instant fills, with the hyphen between them.
+const UUID_INSTANT_CHARS: usize = 13;
 
 /// What became of the money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,9 +30,14 @@ pub enum Phase {
     Estimated,
     /// The answer was paid for and thrown away: another attempt had won.
     Wasted,
+    /// The attempt failed and cost nothing that is known.
+    Released,
 }
 
 impl Phase {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Settled, Self::Estimated, Self::Wasted, Self::Released];
+
     /// Its name in rows.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -31,6 +45,7 @@ impl Phase {
             Self::Settled => "settled",
             Self::Estimated => "estimated",
             Self::Wasted => "wasted",
+            Self::Released => "released",
         }
     }
 
@@ -92,18 +107,73 @@ impl Store {
     pub async fn record_ledger(&self, record: &RecordLedger<'_>) -> Result<(), Error> {
         let members = self.ledger_members(record)?;
         let seed = record.line.attempt.as_str();
-        match self.transact("record_ledger", seed, members.into()).await? {
+        match self.transact("record_ledger", seed, members).await? {
             // Refused means that the line is already there.
             Outcome::Applied | Outcome::Refused(_) => Ok(()),
         }
     }
 
-    pub(crate) fn ledger_members(&self, record: &RecordLedger<'_>) -> Result<[TransactWriteItem; 2], Error> {
+    /// Lines of attempts that began at `since` or later, up to and including `today`, in
+    /// no particular order.
+    ///
+    /// # Errors
+    /// When the table does not answer or a row cannot be read.
+    pub async fn ledger_lines(
+        &self,
+        tenant: &Tenant,
+        since: Timestamp,
+        today: Timestamp,
+    ) -> Result<Vec<LedgerLine>, Error> {
+        let mut lines = Vec::new();
+        let mut day = since;
+        loop {
+            for shard in 0..keys::DAY_SHARDS {
+                self.ledger_lines_of(keys::ledger(tenant, &day.day(), shard), since, &mut lines).await?;
+            }
+            if day.day() == today.day() || day > today {
+                return Ok(lines);
+            }
+            day = day + DAY;
+        }
+    }
+
+    async fn ledger_lines_of(
+        &self,
+        partition: String,
+        since: Timestamp,
+        lines: &mut Vec<LedgerLine>,
+    ) -> Result<(), Error> {
+        // A line's key begins with its attempt's UUIDv7, and that with the instant.
+        let first = Builder::from_unix_timestamp_millis(since.as_millis(), &[0; 10]).into_uuid().to_string();
+        let instant = first.get(..UUID_INSTANT_CHARS).unwrap_or_default().to_owned();
+        let mut rows = self
+            .dynamo
+            .query()
+            .table_name(&*self.table)
+            .key_condition_expression("pk = :pk AND sk >= :first")
+            .expression_attribute_values(":pk", text(partition))
+            .expression_attribute_values(":first", text(instant))
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(row) = rows.next().await {
+            lines.push(read_line(&row.map_err(|error| Error::from_sdk("ledger_lines", &error))?)?);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn ledger_members(&self, record: &RecordLedger<'_>) -> Result<Vec<TransactWriteItem>, Error> {
         let line = Put::builder()
             .table_name(&*self.table)
             .set_item(Some(write_line(record)))
             .condition_expression("attribute_not_exists(pk)");
-        Ok([transact::put(line)?, self.add_usage(record)?])
+        let mut members = vec![transact::put(line)?];
+        match record.line.phase {
+            Phase::Settled | Phase::Estimated | Phase::Wasted => members.push(self.add_usage(record)?),
+            // Nothing to count.
+            Phase::Released => {}
+        }
+        Ok(members)
     }
 
     fn add_usage(&self, record: &RecordLedger<'_>) -> Result<TransactWriteItem, Error> {
@@ -114,6 +184,7 @@ impl Store {
         let (committed, wasted) = match line.phase {
             Phase::Settled | Phase::Estimated => (1, 0),
             Phase::Wasted => (0, 1),
+            Phase::Released => (0, 0),
         };
         let unpriced = u8::from(line.cost.is_none());
         transact::update(
@@ -160,4 +231,34 @@ fn write_line(record: &RecordLedger<'_>) -> Item {
         row.push(("cost_pico_usd", number(cost.0)));
     }
     row.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn read_line(item: &Item) -> Result<LedgerLine, Error> {
+    let row = Row(item);
+    let sk = row.text("sk")?;
+    let (attempt, phase) = sk.split_once('#').unwrap_or((&sk, ""));
+    let phase = Phase::ALL.into_iter().find(|known| known.name() == phase);
+    let phase = phase.ok_or_else(|| Error::corrupt(format!("sort key {sk:?} of a ledger")))?;
+    let (cache_read, reasoning) = (row.number("cache_read_tokens")?, row.number("reasoning_tokens")?);
+    let usage = Usage {
+        input: row.number("input_tokens")?.saturating_sub(cache_read),
+        cache_read,
+        // The row has them among the input's.
+        cache_write: 0,
+        output: row.number("output_tokens")?.saturating_sub(reasoning),
+        reasoning,
+        source: if phase == Phase::Settled { Source::Reported } else { Source::Estimated },
+    };
+    Ok(LedgerLine {
+        attempt: AttemptId::from_stored(attempt.to_owned()),
+        phase,
+        turn: row.maybe_text("turn")?,
+        project: row.maybe_text("project")?.map(ProjectId::from_stored),
+        api_key: row.text("api_key")?,
+        model: row.text("model")?,
+        usage,
+        cost: row.maybe_number("cost_pico_usd")?.map(|cost| PicoUsd(cost.into())),
+        price_version: row.text("price_version")?,
+        at: row.instant("at")?,
+    })
 }

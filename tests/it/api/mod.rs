@@ -18,6 +18,7 @@ mod openai;
 mod projects;
 mod provider_errors;
 mod queue;
+mod recent;
 mod replay;
 mod schema;
 mod streams;

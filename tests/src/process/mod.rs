@@ -21,6 +21,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
+use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 
 pub use self::http::Reply;
@@ -185,6 +186,37 @@ impl Server {
     pub fn interrupt(&self) {
         let id = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         kill_process(id.expect("it runs"), Signal::INT).expect("a child takes signals");
+    }
+
+    /// Runs the program's own command line against this server, and stops it after `longest`
+    /// where it goes on for ever. What it printed, or what it complained of.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub async fn command(&self, arguments: &[&str], longest: Duration) -> Result<String, String> {
+        let child = Command::new(build::binary())
+            .args(arguments)
+            .args(["--url", &self.url])
+            .env_clear()
+            .env("TURNWISE_DEV_KEY", &self.key)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn();
+        let mut child = child.expect("the binary can be started");
+        let (mut out, mut complaint) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
+        // Bytes that are read stay read when the time is over.
+        let (mut printed, mut complained) = (Vec::new(), Vec::new());
+        let running = async {
+            let reading = tokio::join!(out.read_to_end(&mut printed), complaint.read_to_end(&mut complained));
+            reading.0.expect("a pipe can be read");
+            reading.1.expect("a pipe can be read");
+            child.wait().await.expect("a child can be waited for").success()
+        };
+        let succeeded = tokio::time::timeout(longest, running).await.unwrap_or(true);
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it prints UTF-8");
+        if succeeded { Ok(text(printed)) } else { Err(text(complained)) }
     }
 
     /// Waits for its end.

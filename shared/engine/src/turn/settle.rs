@@ -114,16 +114,18 @@ impl Producer {
         let from_queue = self.ready.turn.place.is_some();
         let due = after_failure(now, &failure, claim.attempts, engine.random.chance()).filter(|_| from_queue);
         let turn = self.ended(due.map_or_else(|| State::Failed(stored.clone()), |due| State::Queued { due }));
-        let line = cost.map(|usage| self.ledger_line(usage, Phase::Wasted));
+        let line = match cost {
+            Some(usage) => self.ledger_line(usage, Phase::Wasted),
+            None => LedgerLine { cost: None, ..self.ledger_line(Usage::estimate("", ""), Phase::Released) },
+        };
         let log_end = logged.map(|events| LogEnd { events, committed: false });
         let shard = engine.random.shard();
         let written = engine
             .retry(|conflicts| {
-                let (line, turn, log_end) = (line.as_ref(), &turn, log_end.as_ref());
+                let (line, turn, log_end) = (&line, &turn, log_end.as_ref());
                 let shard = shard_after(shard, conflicts);
                 async move {
-                    let ledger = line.map(|line| RecordLedger { tenant: &claim.tenant, line, shard });
-                    let ledger = ledger.as_ref();
+                    let ledger = &RecordLedger { tenant: &claim.tenant, line, shard };
                     engine.store.fail_turn(&FailTurn { claim, turn, ledger, log_end, now }).await
                 }
             })

@@ -3,3 +3,4 @@
 pub(crate) mod dead_letters;
 pub(crate) mod health;
 pub(crate) mod locks;
+pub(crate) mod turns;

@@ -1,0 +1,87 @@
+//! The program's command line against a running server.
+
+use std::time::Duration;
+
+use serde_json::json;
+use turnwise_tests::process::{PATIENCE, Program, Server};
+use turnwise_tests::scripted::{Gate, Script, ScriptedProvider};
+
+async fn start(provider: &ScriptedProvider) -> (tempfile::TempDir, Server) {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::new(&folder.path().join("data")).provider(provider.base_url());
+    let server = program.start().await;
+    (folder, server)
+}
+
+async fn send(server: &Server, turn: &str) {
+    let body = json!({"message": turn, "session_id": "c", "turn_id": turn});
+    let reply = server.post("/v1/chat", body.to_string(), &[("prefer", "respond-async")]).await.unwrap();
+    assert_eq!(reply.status().as_u16(), 202);
+}
+
+async fn until(server: &Server, turn: &str, status: &str) {
+    let path = format!("/v1/turns/c:{turn}");
+    let looking = async {
+        while server.get(&path).await.unwrap().json()["status"] != status {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking).await.unwrap();
+}
+
+#[tokio::test]
+async fn locks_are_listed_shown_and_taken_away() {
+    let (gate, provider) = (Gate::closed(), ScriptedProvider::start().await);
+    provider.on_text("held", Script::answer("late").gated(&gate));
+    let (_folder, server) = start(&provider).await;
+    let locks = async |arguments: &[&str]| {
+        let arguments: Vec<&str> = ["locks"].into_iter().chain(arguments.iter().copied()).collect();
+        server.command(&arguments, PATIENCE).await
+    };
+    assert_eq!(locks(&["list"]).await.unwrap(), "No lock is held.\n");
+    send(&server, "held").await;
+    gate.reached().await;
+    let list = locks(&["list"]).await.unwrap();
+    assert!(list.contains("CONVERSATION") && list.contains("held"), "{list}");
+    assert!(locks(&["show", "c"]).await.unwrap().contains("\"turn_id\": \"held\""));
+    assert!(locks(&["release", "c"]).await.unwrap_err().contains("--reason"));
+    let released = locks(&["release", "c", "--reason", "stuck"]).await.unwrap();
+    assert!(released.contains("the fence is now 2"), "{released}");
+    assert!(locks(&["show", "nobody"]).await.unwrap_err().contains("There is no conversation"));
+    assert!(locks(&["health"]).await.unwrap().contains("\"status\": \"ok\""));
+    gate.open();
+}
+
+#[tokio::test]
+async fn dead_letters_are_listed_and_put_back() {
+    let provider = ScriptedProvider::start().await;
+    provider.on_text("bad", Script::refuse(400));
+    provider.on_text("bad", Script::answer("good"));
+    let (_folder, server) = start(&provider).await;
+    send(&server, "bad").await;
+    until(&server, "bad", "FAILED").await;
+    let list = server.command(&["dead-letters", "list"], PATIENCE).await.unwrap();
+    assert!(list.contains("c:bad"), "{list}");
+    let redriven = server.command(&["dead-letters", "redrive"], PATIENCE).await.unwrap();
+    assert!(redriven.starts_with("1 turns wait again, 0 could not be put back"), "{redriven}");
+    until(&server, "bad", "COMPLETED").await;
+}
+
+#[tokio::test]
+async fn turns_are_printed_as_they_happen() {
+    let (gate, provider) = (Gate::closed(), ScriptedProvider::start().await);
+    provider.on_text("bad", Script::refuse(400));
+    provider.on_text("held", Script::answer("late").gated(&gate));
+    let (_folder, server) = start(&provider).await;
+    for turn in ["good", "bad", "held"] {
+        send(&server, turn).await;
+    }
+    gate.reached().await;
+    let printed = server.command(&["tail", "--past"], Duration::from_secs(4)).await.unwrap();
+    let line = |key: &str| printed.lines().find(|line| line.contains(key)).unwrap_or_default().to_owned();
+    assert!(line("c:good").contains("answered") && line("c:good").contains("tokens"), "{printed}");
+    assert!(line("c:bad").contains("failed"), "{printed}");
+    assert!(line("c:held").contains("running"), "{printed}");
+    assert_eq!(printed.matches("c:good").count(), 1, "once: {printed}");
+    gate.open();
+}
