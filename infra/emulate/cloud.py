@@ -17,6 +17,7 @@ STACK = "turnwise"
 BUCKET = "packages"
 BINARIES = ["stream", "conversations", "models", "admin", "worker", "timers"]
 API_KEY = "tw_live_sample_0123456789abcdefghijklmnopqrstuv"
+ADMIN_KEY = "tw_admin_sample_0123456789abcdefghijklmnopqrstu"
 ADMINISTRATOR = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}  # the emulator's own words
 DEPLOY_TIMEOUT_S = 120
 
@@ -81,6 +82,7 @@ def deploy(running, packages):
         TemplateBody=json.dumps(translate.for_emulator(translate.translate(BUCKET))),
         Parameters=[
             {"ParameterKey": "ApiKeySha256", "ParameterValue": hashlib.sha256(API_KEY.encode()).hexdigest()},
+            {"ParameterKey": "AdminKeySha256", "ParameterValue": hashlib.sha256(ADMIN_KEY.encode()).hexdigest()},
             {"ParameterKey": "RustLog", "ParameterValue": "debug"},
         ],
         Capabilities=["CAPABILITY_IAM"],

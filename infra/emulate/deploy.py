@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 
-from cloud import API_KEY, STACK, cloud, deploy, refused
+from cloud import ADMIN_KEY, API_KEY, STACK, cloud, deploy, refused
 from http_client import Answer, expect, request
 from processes import ROOT, say, wait_until
 
@@ -144,10 +144,12 @@ def check_roles(running, table, queue_url):
         "send a message": lambda role: role("sqs").send_message(QueueUrl=queue_url, MessageBody="{}"),
     }
     allowed = {
-        "StreamFunction": {"write a row", "send a message"},
-        "ConversationsFunction": set(),
+        "StreamFunction": {"write a row", "delete a row", "send a message"},
+        "ConversationsFunction": {"write a row", "delete a row", "send a message"},
         "ModelsFunction": set(),
-        "WorkerFunction": {"write a row", "take a message", "send a message"},
+        "AdminFunction": {"write a row", "delete a row", "send a message"},
+        "WorkerFunction": {"write a row", "delete a row", "take a message", "send a message"},
+        "TimersFunction": {"send a message"},
     }
     for function, may in allowed.items():
         environment = next(iter(function_processes(function).values()))
@@ -215,6 +217,72 @@ def check_queue(running, queue_url):
     say("a hint about a finished turn is taken off the queue")
 
 
+def check_queued_turns(api):
+    """Turns that nobody waits for: accepted, run by the worker in their order, one cancelled."""
+    later = {"prefer": "respond-async"}
+    names = [str(number) for number in range(1, 6)]
+    for name in names:
+        body = {"message": f"message {name}", "session_id": "queued", "turn_id": name}
+        answer = api.call("POST", "/v1/chat", body, **later)
+        expect(f"turn {name} is accepted", (answer.status, answer.json()["status"]), (202, "QUEUED"))
+        expect("where it is read", answer.headers["location"], f"/v1/turns/queued:{name}")
+
+    def turn(name):
+        return api.call("GET", f"/v1/turns/queued:{name}").json()
+
+    def done():
+        return all(turn(name)["status"] == "COMPLETED" for name in names)
+
+    wait_until("the worker runs the queue", done, 60)
+    expect("their numbers", [turn(name)["turn_number"] for name in names], [1, 2, 3, 4, 5])
+    again = api.call("POST", "/v1/chat", {"message": "message 1", "session_id": "queued", "turn_id": "1"}, **later)
+    expect("a retry", (again.status, again.headers.get("idempotent-replayed")), (200, "true"))
+    expect("too late to cancel", api.call("POST", "/v1/turns/queued:1/cancel").status, 409)
+    say("queued turns run through the queue and the worker, in their order")
+
+
+def check_admin(api):
+    """What an operator sees, with an administrator's key only."""
+    for path in ["/admin/locks", "/admin/dead-letters", "/admin/turns", "/admin/health"]:
+        expect(f"{path} with a user's key", api.call("GET", path).status, 403)
+        expect(path, api.call("GET", path, key=ADMIN_KEY).status, 200)
+    expect("health", api.call("GET", "/admin/health", key=ADMIN_KEY).json()["status"], "ok")
+    release = api.call("POST", "/admin/locks/queued/release", {"reason": "try"}, key=ADMIN_KEY)
+    expect("a lock that nobody holds", (release.status, release.json()["error"]["code"]), (409, "lock_not_held"))
+    say("locks, dead letters, turns and health, for administrators only")
+
+
+def check_dead_letters(running, api, queue_url, dead_letter_url):
+    """A message that is no hint: it fails, comes back, ends in the dead-letter queue, and can be put back."""
+    sqs = running.client("sqs")
+    # As deployed a failed message comes back after half an hour; here it must not take so long.
+    sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={"VisibilityTimeout": "1"})
+    sqs.send_message(QueueUrl=queue_url, MessageBody="not a hint")
+
+    def dead():
+        names = ["ApproximateNumberOfMessages"]
+        counts = sqs.get_queue_attributes(QueueUrl=dead_letter_url, AttributeNames=names)["Attributes"]
+        return counts["ApproximateNumberOfMessages"] == "1"
+
+    wait_until("the message is given up", dead, 120)
+    redriven = api.call("POST", "/admin/dead-letters/redrive", {}, key=ADMIN_KEY)
+    expect("it is put back", (redriven.status, redriven.json()["messages"]), (200, 1))
+    wait_until("the message is given up again", dead, 120)
+    sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={"VisibilityTimeout": "1800"})
+    say("a message that fails five times is kept in the dead-letter queue and can be put back")
+
+
+def check_timers(running):
+    """The sweep: on a schedule, and with nothing to do here."""
+    rules = running.client("events").list_rules()["Rules"]
+    expect("the schedule", [rule["ScheduleExpression"] for rule in rules], ["rate(1 minute)"])
+    functions = running.client("lambda").list_functions()["Functions"]
+    name = next(function["FunctionName"] for function in functions if "-TimersFunction-" in function["FunctionName"])
+    answer = running.client("lambda").invoke(FunctionName=name, Payload=b"{}")
+    expect("a sweep", json.loads(answer["Payload"].read()), {"stuck": 0, "due": 0})
+    say("the sweep runs")
+
+
 def check_all(running, outputs):
     """Every check, in the order in which they build on each other."""
     api = Gateway(running, outputs)
@@ -224,6 +292,10 @@ def check_all(running, outputs):
     check_turn(api)
     check_completions(api)
     check_queue(running, outputs["QueueUrl"])
+    check_queued_turns(api)
+    check_admin(api)
+    check_timers(running)
+    check_dead_letters(running, api, outputs["QueueUrl"], outputs["DeadLetterQueueUrl"])
     check_roles(running, outputs["TableName"], outputs["QueueUrl"])
     check_takeover(running, api, outputs["QueueUrl"])
 
