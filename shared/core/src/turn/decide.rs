@@ -41,7 +41,8 @@ pub enum Decision {
     Mine,
     /// Another request is running this very turn: wait for it or follow its stream.
     Attach,
-    /// Another turn has the conversation's lock, or queued turns come first.
+    /// Another turn has the conversation's lock, or queued turns come first, or what a
+    /// dead attempt left before them.
     Busy,
     /// This very turn waits in the queue.
     Waiting,
@@ -113,7 +114,7 @@ pub enum Previous {
 #[must_use]
 pub fn begin(now: Timestamp, conversation: Option<&Conversation>, turn: Option<&Turn>, ask: &Ask) -> Decision {
     match turn {
-        None => acquire(now, conversation, Previous::Absent, 1, ask),
+        None => acquire(now, conversation, None, Previous::Absent, 1, ask),
         Some(turn) if turn.input_hash != ask.input_hash => Decision::KeyReused,
         Some(turn) => match &turn.state {
             State::Completed(commit) => replay(commit, ask),
@@ -122,7 +123,8 @@ pub fn begin(now: Timestamp, conversation: Option<&Conversation>, turn: Option<&
                 if !may_retry {
                     return Decision::ReplayFailure(failure.clone());
                 }
-                acquire(now, conversation, Previous::Failed { epoch: turn.epoch }, turn.attempts + 1, ask)
+                let previous = Previous::Failed { epoch: turn.epoch };
+                acquire(now, conversation, Some(turn), previous, turn.attempts + 1, ask)
             }
             State::Queued { due } => {
                 // Its place is written in the row that T1 takes away: a turn without one
@@ -130,7 +132,7 @@ pub fn begin(now: Timestamp, conversation: Option<&Conversation>, turn: Option<&
                 let place = turn.place.filter(|_| ask.standing == Standing::Head && *due <= now);
                 place.map_or(Decision::Waiting, |place| {
                     let previous = Previous::Queued { place, epoch: turn.epoch };
-                    acquire(now, conversation, previous, turn.attempts + 1, ask)
+                    acquire(now, conversation, Some(turn), previous, turn.attempts + 1, ask)
                 })
             }
             State::Processing => {
@@ -144,7 +146,8 @@ pub fn begin(now: Timestamp, conversation: Option<&Conversation>, turn: Option<&
                 if holds_lock && lease_lives {
                     return Decision::Attach;
                 }
-                acquire(now, conversation, Previous::Lost { epoch: turn.epoch }, turn.attempts + 1, ask)
+                let previous = Previous::Lost { epoch: turn.epoch };
+                acquire(now, conversation, Some(turn), previous, turn.attempts + 1, ask)
             }
         },
     }
@@ -153,6 +156,7 @@ pub fn begin(now: Timestamp, conversation: Option<&Conversation>, turn: Option<&
 fn acquire(
     now: Timestamp,
     conversation: Option<&Conversation>,
+    turn: Option<&Turn>,
     previous: Previous,
     attempts: u32,
     ask: &Ask,
@@ -162,8 +166,13 @@ fn acquire(
     let other_number = ask.number.is_some_and(|asked| asked != number);
     let held = conversation.is_some_and(|c| c.is_held(now));
     // The queue keeps its order: what a dead attempt left at its front is finished first.
+    // Whoever took the lock from it would let the rest of the queue pass it by. Where
+    // nothing was ever queued, another turn need not wait for the dead one.
     let queued = matches!(previous, Previous::Queued { .. });
-    let left_by_dead = queued && conversation.is_some_and(|c| c.holder.is_some());
+    let holder = conversation.and_then(|c| c.holder.as_ref());
+    let left_by_another = holder.is_some_and(|holder| turn.is_none_or(|turn| turn.key.turn != holder.turn));
+    let has_queue = conversation.is_some_and(|c| c.queue_tail > 0);
+    let left_by_dead = (queued && holder.is_some()) || (has_queue && left_by_another);
     let begins_anew = matches!(previous, Previous::Absent | Previous::Failed { .. });
     let behind_queue = begins_anew && ask.standing == Standing::Behind;
     let queue_first = behind_queue && conversation.is_some_and(|c| c.queued > 0);
@@ -389,6 +398,22 @@ mod tests {
         check(Some(&free), Some(&queued(NOW + Duration::from_millis(1))), &head, "waiting");
         check(Some(&free), Some(&queued(NOW)), &head, "acquire Queued { place: 3, epoch: 0 } epoch 5 number 3");
         check(Some(&lapsed), Some(&queued(NOW)), &head, "busy");
+    }
+
+    #[test]
+    fn what_a_dead_attempt_left_is_finished_first_in_a_conversation_with_a_queue() {
+        let left = Conversation { queue_tail: 3, ..conversation(4, Some((1, Timestamp(0))), 2) };
+        let interrupting = Ask { standing: Standing::Ahead, ..ask() };
+        let another = |turn: Turn| {
+            let conversation = ConversationId::parse("c", "c").unwrap();
+            Turn { key: TurnKey { conversation, turn: TurnId::parse("t", "other").unwrap() }, ..turn }
+        };
+        check(Some(&left), None, &ask(), "busy");
+        check(Some(&left), None, &interrupting, "busy");
+        check(Some(&left), Some(&another(turn(3, 1, State::Processing))), &ask(), "busy");
+        check(Some(&left), Some(&another(turn(3, 1, failed(Outcome::Retryable)))), &ask(), "busy");
+        let itself = turn(4, 1, State::Processing);
+        check(Some(&left), Some(&itself), &ask(), "acquire Lost { epoch: 4 } epoch 5 number 3");
     }
 
     #[test]
