@@ -221,3 +221,22 @@ async fn a_queue_without_hints_is_found_by_the_sweep() {
     assert_eq!(heir.provider.calls(), 5);
     assert_eq!(heir.engine.sweep().await.unwrap(), turnwise_engine::sweep::Swept::default());
 }
+
+#[tokio::test]
+async fn a_direct_turn_has_what_a_dead_worker_left_finished_before_it() {
+    let mut app = TestApp::start().await;
+    let mut other = app.second_process().await;
+    app.work();
+    let gate = Gate::closed();
+    app.provider.on_text("first", Script::answer("never heard").gated(&gate));
+    app.provider.on_text("first", Script::answer("first answer"));
+    app.post_with(CHAT, &ASYNC, &enqueued("first")).await;
+    gate.reached().await;
+    // Its process says no more.
+    assert_eq!(other.engine.free_dead_turns().await.unwrap(), 1);
+    other.work();
+    let direct = json!({"message": "second", "session_id": "s", "turn_id": "second"});
+    assert_eq!(other.post(CHAT, &direct).await.json()["turn_number"], 2);
+    let first = other.turn_in("s:first", "COMPLETED").await;
+    assert_eq!((&first["turn_number"], &first["message"]), (&json!(1), &json!("first answer")));
+}

@@ -45,6 +45,8 @@ const EVENTS: &[(&str, &str, Expected)] = &[
     ("admin-lock", "admin", Status(200, "\"held\":false")),
     ("admin-release", "admin", Status(409, "lock_not_held")),
     ("admin-dead-letters", "admin", Status(200, "\"data\":[]")),
+    ("admin-redrive", "admin", Status(200, "\"turns\":[]")),
+    ("admin-turns", "admin", Status(200, "\"running\":[]")),
     ("admin-health", "admin", Status(200, "\"status\":\"ok\"")),
     ("sqs-turn", "worker", Failures(&[])),
     ("sqs-batch", "worker", Failures(&["19dd0b57-b21e-4ac1-bd88-01bbb068cb03"])),

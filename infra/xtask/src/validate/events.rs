@@ -12,6 +12,9 @@ use crate::shell::root;
 /// Settings for `sam local invoke`, the one file there that is no event.
 const SETTINGS: &str = "env.json";
 
+/// What the event of a schedule says that it is; nothing else of it is read.
+const SCHEDULED: &str = "Scheduled Event";
+
 /// Checks every event against the translated template, and that every route has an event.
 pub(super) fn check(template: &Value) -> Result<()> {
     let routes = routes(template)?;
@@ -29,6 +32,7 @@ pub(super) fn check(template: &Value) -> Result<()> {
                 ensure!(routes.contains_key(&route), "{}: the API has no route {route:?}", path.display());
                 without_event.retain(|other| **other != route);
             }
+            None if event["detail-type"] == SCHEDULED => {}
             None => messages(&event).with_context(|| format!("{} is not an SQS event", path.display()))?,
         }
         count += 1;

@@ -1,6 +1,6 @@
 //! Read, decide, write T1.
 
-use turnwise_core::id::{AttemptId, ProjectId};
+use turnwise_core::id::{AttemptId, ProjectId, TurnKey};
 use turnwise_core::limits::{HISTORY_TURNS, MAX_CONFLICT_RETRIES, MAX_INPUT_BYTES};
 use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{
@@ -19,8 +19,9 @@ pub(super) enum Claimed {
     Ready(Box<Ready>),
     /// Another process is running this very turn.
     Elsewhere(Box<Turn>, Option<ProjectId>),
-    /// Another turn has the lock, or queued turns come first.
-    Busy,
+    /// Another turn has the lock, or queued turns come first; and the turn, if there is
+    /// one, whose dead attempt has to be seen to before anybody gets on.
+    Busy(Option<TurnKey>),
     /// The turn waits in the queue.
     Waiting(Box<Turn>, Option<ProjectId>),
     /// The turn is committed.
@@ -98,7 +99,7 @@ impl Engine {
                     return Ok(Claimed::Ready(Box::new(ready(request, &acquire, turn, seen, resolved))));
                 }
                 (Decision::Attach, Some(turn)) => return Ok(Claimed::Elsewhere(Box::new(turn), project)),
-                (Decision::Busy, _) => return Ok(Claimed::Busy),
+                (Decision::Busy, _) => return Ok(Claimed::Busy(self.left_by_dead(request, seen.conversation))),
                 (Decision::Waiting, Some(turn)) => return Ok(Claimed::Waiting(Box::new(turn), project)),
                 (Decision::Erased, _) => return Err(Error::ConversationErased),
                 (Decision::Replay(_), Some(turn)) => return Ok(Claimed::Completed(Box::new(turn), project)),
@@ -120,7 +121,7 @@ impl Engine {
             }
         }
         // Every round met a change by somebody else: to the client the same as busy.
-        Ok(Claimed::Busy)
+        Ok(Claimed::Busy(None))
     }
 
     /// What `request` brings to a decision, as a new attempt.
@@ -128,6 +129,13 @@ impl Engine {
         let attempt = AttemptId::new(self.random.uuid_v7(self.clock.now()));
         let (number, standing) = (request.number, request.standing);
         Ask { input_hash: request.input_hash.clone(), number, attempt, standing }
+    }
+
+    /// The turn whose attempt holds the lock under a lease that is over.
+    fn left_by_dead(&self, request: &TurnRequest, conversation: Option<Conversation>) -> Option<TurnKey> {
+        let holder = conversation.and_then(|conversation| conversation.holder)?;
+        let conversation = request.key.conversation.clone();
+        holder.has_lapsed(self.clock.now()).then_some(TurnKey { conversation, turn: holder.turn })
     }
 
     async fn look(&self, request: &TurnRequest) -> Result<Seen, Error> {

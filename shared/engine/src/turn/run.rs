@@ -126,7 +126,7 @@ impl Engine {
             OnBusy::Interrupt => BUSY_WAIT,
         };
         let give_up = self.give_up(longest, &request.caller);
-        let mut pause = POLL_FIRST;
+        let (mut pause, mut hinted) = (POLL_FIRST, false);
         loop {
             let released = door.released.notified();
             tokio::pin!(released);
@@ -139,7 +139,7 @@ impl Engine {
                 if request.background {
                     return self.enqueue(request).await;
                 }
-                if let Some(started) = self.claim_or_find(request).await? {
+                if let Some(started) = self.claim_or_find(request, &mut hinted).await? {
                     return Ok(started);
                 }
                 match request.on_busy {
@@ -167,10 +167,18 @@ impl Engine {
         (now + longest).min(must_end_by(now, caller.deadline))
     }
 
-    /// `None` while another turn has the lock.
-    async fn claim_or_find(&self, request: &TurnRequest) -> Result<Option<Started>, Error> {
+    /// `None` while another turn has the lock. `hinted` tells whether the queue knows of a
+    /// dead attempt that is in the way.
+    async fn claim_or_find(&self, request: &TurnRequest, hinted: &mut bool) -> Result<Option<Started>, Error> {
         match self.claim(request).await? {
-            Claimed::Busy => Ok(None),
+            Claimed::Busy(left_by_dead) => {
+                // Nobody may have noticed yet; who waits here is the first to.
+                if let Some(dead) = left_by_dead.filter(|_| !*hinted) {
+                    *hinted = true;
+                    self.hint(&request.caller.tenant, &dead, Duration::ZERO).await;
+                }
+                Ok(None)
+            }
             Claimed::Ready(ready) => Ok(Some(self.run(request, *ready))),
             Claimed::Waiting(turn, project) => {
                 let facts = facts_of(&turn, project);
