@@ -14,6 +14,7 @@ mod crash;
 mod faults;
 mod house;
 mod lambda;
+mod memory;
 mod once;
 mod providers;
 mod routes;

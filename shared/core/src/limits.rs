@@ -63,6 +63,13 @@ pub const MAX_TOP_LOGPROBS: u64 = 20;
 /// Committed turns of a conversation that are sent along with a new message.
 pub const HISTORY_TURNS: usize = 20;
 
+/// Most turns of a conversation that a request may ask to be sent along.
+pub const MAX_HISTORY_TURNS: usize = 100;
+
+/// Bytes of conversations that a process keeps in memory: some hundreds of usual ones,
+/// and a small part of a function's memory.
+pub const MEMORY_BYTES: u64 = 32 * 1024 * 1024;
+
 /// Turns on one page of a conversation's history, unless asked otherwise.
 pub const PAGE_SIZE: usize = 20;
 

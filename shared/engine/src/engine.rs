@@ -9,6 +9,7 @@ use turnwise_store::queue::Queue;
 
 use crate::clock::Clock;
 use crate::live::Hub;
+use crate::memory::Memory;
 use crate::random::Random;
 use crate::tasks::Tasks;
 
@@ -27,6 +28,8 @@ pub struct Engine {
     pub random: Random,
     /// Background work.
     pub tasks: Tasks,
+    /// Conversations read lately.
+    pub memory: Memory,
     pub(crate) hub: Arc<Hub>,
 }
 
@@ -41,6 +44,7 @@ impl Engine {
             clock: Clock::System,
             random: Random::from_system(),
             tasks: Tasks::default(),
+            memory: Memory::default(),
             hub: Arc::default(),
         }
     }

@@ -5,6 +5,7 @@
 //! - [`once`]: work that is no turn, done once
 //! - [`stateless`]: a request without a key
 //! - [`history`]: conversations and turns read back
+//! - [`memory`]: conversations read lately
 //! - [`models`]: what can be asked for, and whether a turn could run
 //! - [`work`]: turns of the queue and turns whose attempts died; [`sweep`]: due rows
 //!   without a message; [`locks`], [`dead_letters`]: what an operator sees and does
@@ -24,6 +25,7 @@ pub mod health;
 pub mod history;
 pub mod live;
 pub mod locks;
+pub mod memory;
 pub mod models;
 pub mod once;
 pub mod random;

@@ -171,6 +171,22 @@ impl Entry {
         }
     }
 
+    /// About how many bytes it takes up in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let texts = match self {
+            Self::Added(added) => added.items.get().len(),
+            Self::Turn(turn) => {
+                let input = match &turn.input {
+                    Content::Messages(list) | Content::Items(list) => list.get().len(),
+                };
+                let echo: usize = turn.echo.iter().map(|(name, value)| name.len() + value.get().len()).sum();
+                input + turn.output.get().len() + echo
+            }
+        };
+        texts + std::mem::size_of::<Self>()
+    }
+
     /// The turn, if it is one.
     #[must_use]
     pub fn as_turn(&self) -> Option<&CommittedTurn> {

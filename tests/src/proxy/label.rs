@@ -46,6 +46,8 @@ pub(super) fn table_request(headers: &HeaderMap, body: &[u8], events: usize) -> 
         }
         "Query" if text("/IndexName") != "" => "sweep".to_owned(),
         "GetItem" if text("/Key/sk/S").starts_with("T#") => "read turn".to_owned(),
+        // From memory, with the version to go by.
+        "GetItem" if text("/Key/sk/S") == "META" => "read conversation".to_owned(),
         "UpdateItem" if text("/UpdateExpression").contains("logged = ") => "heartbeat".to_owned(),
         "PutItem" if text("/Item/pk/S").starts_with("S#") => {
             let first = text("/Item/sk/S").rsplit('#').next().and_then(|digits| digits.parse().ok());

@@ -118,6 +118,8 @@ pub struct Claim {
     pub number: u64,
     /// What there was of the turn before.
     pub previous: Previous,
+    /// The conversation's version; it stands still while an attempt has the lock.
+    pub version: u64,
     /// Digest of the canonical input.
     pub input_hash: Digest,
     /// What may happen after a crash; that of the turn's first attempt.

@@ -1,6 +1,6 @@
 //! Read, decide, write T1.
 
-use turnwise_core::id::{AttemptId, ProjectId, TurnKey};
+use turnwise_core::id::{AttemptId, ConversationId, ProjectId, Tenant, TurnKey};
 use turnwise_core::limits::{HISTORY_TURNS, MAX_CONFLICT_RETRIES, MAX_INPUT_BYTES};
 use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{
@@ -12,6 +12,7 @@ use turnwise_store::{BeginTurn, Begun, Entry};
 use super::request::TurnRequest;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::memory::Remembered;
 
 /// What a request with a key came to at the door.
 pub(super) enum Claimed {
@@ -141,16 +142,42 @@ impl Engine {
     async fn look(&self, request: &TurnRequest) -> Result<Seen, Error> {
         let tenant = &request.caller.tenant;
         let turns = if request.input.remembers { HISTORY_TURNS } else { 0 };
-        let (opened, turn) = tokio::try_join!(
-            self.retry(|_| self.store.open(tenant, &request.key.conversation, turns)),
+        let ((conversation, history), turn) = tokio::try_join!(
+            self.newest_rows(tenant, &request.key.conversation, turns),
             self.retry(|_| self.store.turn(tenant, &request.key)),
         )?;
-        let conversation = match (opened.conversation, &turn) {
+        let conversation = match (conversation, &turn) {
             // The turn began between the two reads, and its conversation with it.
             (None, Some(_)) => self.retry(|_| self.store.conversation(tenant, &request.key.conversation)).await?,
             (conversation, _) => conversation,
         };
-        Ok(Seen { conversation, history: opened.newest, turn })
+        Ok(Seen { conversation, history, turn })
+    }
+
+    /// A conversation with its `wanted` newest rows, from memory where that has them as
+    /// they are now.
+    async fn newest_rows(
+        &self,
+        tenant: &Tenant,
+        name: &ConversationId,
+        wanted: usize,
+    ) -> Result<(Option<Conversation>, Vec<Entry>), turnwise_store::Error> {
+        if let Some(remembered) = self.memory.get(tenant, name, wanted).filter(|_| wanted > 0) {
+            let conversation = self.retry(|_| self.store.conversation(tenant, name)).await?;
+            let version = conversation.as_ref().map(|conversation| conversation.version);
+            if version == Some(remembered.version) {
+                self.memory.hit();
+                let older = remembered.rows.len().saturating_sub(wanted);
+                return Ok((conversation, remembered.rows[older..].to_vec()));
+            }
+        }
+        let opened = self.retry(|_| self.store.open(tenant, name, wanted)).await?;
+        if let Some(conversation) = opened.conversation.as_ref().filter(|_| wanted > 0) {
+            self.memory.missed();
+            let rows = opened.newest.clone().into();
+            self.memory.put(tenant, name, Remembered { version: conversation.version, rows, asked: wanted });
+        }
+        Ok((opened.conversation, opened.newest))
     }
 
     fn decide(&self, seen: &Seen, ask: &Ask) -> Decision {
@@ -221,6 +248,7 @@ fn ready(request: &TurnRequest, acquire: &Acquire, turn: Turn, seen: Seen, resol
         epoch: turn.epoch,
         number: acquire.number,
         previous: acquire.previous,
+        version: acquire.seen_version,
         input_hash: turn.input_hash.clone(),
         delivery: turn.delivery,
         project,

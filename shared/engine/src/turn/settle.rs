@@ -11,8 +11,7 @@ use turnwise_core::turn::{Commit, Delivery, Failure, Outcome as Fate, State, Tur
 use turnwise_core::usage::Usage;
 use turnwise_providers::Dispatched;
 use turnwise_store::{
-    CommitTurn, Committed, CommittedTurn, Content, Error, FailTurn, LedgerLine, LogEnd, PackedEntry, Phase,
-    RecordLedger,
+    CommitTurn, Committed, CommittedTurn, Content, Entry, Error, FailTurn, LedgerLine, LogEnd, Phase, RecordLedger,
 };
 
 use super::claim::may_call_again;
@@ -58,7 +57,8 @@ impl Producer {
             cost: self.ready.resolved.price().map(|price| price.cost(&completion.usage)),
             completed_at: now,
         };
-        let messages = match self.packed(completion.body.clone(), now) {
+        let committed = self.committed(completion.body.clone(), now);
+        let messages = match committed.pack() {
             Ok(messages) if messages.bytes() > MAX_PACKED_BYTES => {
                 return self.fail(self.too_long(completion.text), Some(completion.usage), logged).await;
             }
@@ -83,7 +83,12 @@ impl Producer {
             })
             .await;
         match written {
-            Ok(Committed::Applied) => Outcome::Committed(Arc::new(answer)),
+            Ok(Committed::Applied) => {
+                if self.input.remembers {
+                    engine.memory.commit(claim, Entry::Turn(committed));
+                }
+                Outcome::Committed(Arc::new(answer))
+            }
             Ok(Committed::Superseded) => {
                 self.record_waste(completion.usage).await;
                 Outcome::Superseded
@@ -92,12 +97,12 @@ impl Producer {
         }
     }
 
-    /// The turn's messages as their row will hold them.
-    fn packed(&self, output: Box<RawValue>, completed_at: Timestamp) -> Result<PackedEntry, Error> {
+    /// The turn as its conversation will hold it.
+    fn committed(&self, output: Box<RawValue>, completed_at: Timestamp) -> CommittedTurn {
         let claim = &self.ready.claim;
         let (number, turn) = (claim.number, claim.key.turn.clone());
         let echo = self.input.echo.clone();
-        CommittedTurn { number, turn, input: self.kept_input(), output, echo, completed_at }.pack()
+        CommittedTurn { number, turn, input: self.kept_input(), output, echo, completed_at }
     }
 
     fn not_committed(&self, error: &Error, text: String) -> Outcome {
