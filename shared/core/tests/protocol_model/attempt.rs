@@ -1,79 +1,16 @@
 //! What an attempt does, step by step. Core decides; this performs it on the world.
 
-use turnwise_core::turn::{Ask, Decision, Delivery, Outcome, Plan, Previous, Standing, begin, plan};
+use turnwise_core::limits::MAX_ATTEMPTS;
+use turnwise_core::turn::{Delivery, Outcome, Plan, Previous, after_failure, plan};
 
-use crate::Flaw;
-use crate::hashed::{Plain, Taken};
-use crate::rows::{Answer, Attempt, Meta, NOW, Turn};
-use crate::table::Write;
-use crate::world::{Client, Ending, HalfRead, Mark, Reply, Step, World};
+use crate::flaws::Flaw;
+use crate::hashed::Plain;
+use crate::rows::{Answer, Attempt, NOW, failure};
+use crate::starts::WORKER;
+use crate::world::{Client, Ending, Mark, Reply, Step, Wish, World};
+use crate::writes::Write;
 
 impl World {
-    /// Reads META and TURN at once and does what core decides.
-    pub(crate) fn look(&mut self, client: usize) {
-        let (meta, turn) = self.rows(client);
-        self.decide(client, meta.as_ref(), turn.as_ref());
-    }
-
-    /// Reads META only.
-    pub(crate) fn read_meta(&mut self, client: usize) {
-        let (meta, _) = self.rows(client);
-        self.clients[client].step = Step::HalfRead(HalfRead::Meta(meta));
-    }
-
-    /// Reads TURN only.
-    pub(crate) fn read_turn(&mut self, client: usize) {
-        let (_, turn) = self.rows(client);
-        self.clients[client].step = Step::HalfRead(HalfRead::Turn(turn));
-    }
-
-    /// Reads the other row, which may be of a later time, and does what core decides.
-    pub(crate) fn read_rest(&mut self, client: usize) {
-        let Step::HalfRead(half) = self.clients[client].step.clone() else { return };
-        let (meta, turn) = self.rows(client);
-        match half {
-            HalfRead::Meta(earlier) => self.decide(client, earlier.as_ref(), turn.as_ref()),
-            HalfRead::Turn(earlier) => self.decide(client, meta.as_ref(), earlier.as_ref()),
-        }
-    }
-
-    fn rows(&self, client: usize) -> (Option<Meta>, Option<Turn>) {
-        let turn = self.table.turns.get(&self.clients[client].request.key);
-        (self.table.meta.clone(), turn.cloned())
-    }
-
-    fn decide(&mut self, client: usize, meta: Option<&Meta>, turn: Option<&Turn>) {
-        let messages = &self.table.messages;
-        let client = &mut self.clients[client];
-        let epoch_stored = turn.map(|turn| turn.epoch);
-
-        client.step = match client.ask(meta, turn) {
-            Decision::Acquire(acquire) => {
-                client.taken = Some(Taken(acquire));
-                Step::Taking
-            }
-            Decision::Mine => {
-                // `Mine` does not say what was there before T1: the attempt must
-                // still know, or it could not plan.
-                let epoch_sent = client.taken.as_ref().map(|taken| taken.0.epoch);
-                assert_eq!(epoch_sent, epoch_stored, "an attempt owns an epoch it did not ask for");
-                client.mark = Some(Mark::RecoveredFromRows);
-                Step::Owning
-            }
-            Decision::Attach | Decision::Busy | Decision::Waiting | Decision::Erased => Step::Looking,
-            Decision::Replay(commit) => {
-                let answer = messages.get(&commit.number).copied();
-                Step::Told(Reply::Answer { number: commit.number, answer })
-            }
-            Decision::ReplayFailure(failure) => Step::Told(Reply::Failure(Plain(failure.outcome))),
-            Decision::KeyReused => Step::Told(Reply::KeyReused),
-            Decision::WrongNumber(_) => Step::Told(Reply::WrongNumber),
-        };
-        if client.is_over() {
-            client.taken = None;
-        }
-    }
-
     /// Sends the write the attempt waits for, again if need be, and hears the reply.
     pub(crate) fn send(&mut self, client: usize, flaw: Option<Flaw>) {
         let Some(write) = self.clients[client].write() else { return };
@@ -123,22 +60,35 @@ impl World {
 
     /// The provider says that it will not answer, now or ever.
     pub(crate) fn refused(&mut self, client: usize, outcome: Outcome) {
-        let client = &mut self.clients[client];
-        client.step = Step::Ending(Ending::Fail(Plain(outcome)));
-        if let Some(calls) = self.history.unrefused_calls.get_mut(&client.request.key) {
+        self.fail(client, outcome);
+        if let Some(calls) = self.history.unrefused_calls.get_mut(&self.clients[client].request.key) {
             *calls -= 1;
         }
     }
 
     /// The provider says nothing: it may or may not have answered.
     pub(crate) fn silent(&mut self, client: usize) {
-        let client = &mut self.clients[client];
-        let delivery = self.table.turns.get(&client.request.key).map_or(client.request.delivery, |turn| turn.delivery);
+        let request = self.clients[client].request;
+        let delivery = self.table.turns.get(&request.key).map_or(request.delivery, |turn| turn.delivery);
         let outcome = match delivery.0 {
             Delivery::AtLeastOnce => Outcome::Retryable,
             Delivery::AtMostOnce => Outcome::OutcomeUnknown,
         };
-        client.step = Step::Ending(Ending::Fail(Plain(outcome)));
+        self.fail(client, outcome);
+    }
+
+    /// Goes on to end the turn without an answer, for good or only for now.
+    fn fail(&mut self, client: usize, outcome: Outcome) {
+        let client = &mut self.clients[client];
+        let attempts = client.taken.as_ref().map_or(0, |taken| taken.0.attempts);
+        let from_queue = self.table.turns.get(&client.request.key).is_some_and(|turn| turn.place.is_some());
+        let due = after_failure(NOW, &failure(outcome), attempts, 1.0);
+        let exhausted = outcome == Outcome::Retryable && attempts >= MAX_ATTEMPTS;
+        client.step = Step::Ending(match (due, exhausted) {
+            (Some(_), _) if from_queue => Ending::Requeue,
+            (_, true) => Ending::Fail(Plain(Outcome::Final)),
+            (_, false) => Ending::Fail(Plain(outcome)),
+        });
     }
 
     /// Goes on to commit, with or without the answer's end in the log.
@@ -150,32 +100,16 @@ impl World {
         self.clients[client].step = Step::Ending(Ending::Commit(answer));
     }
 
-    /// The process dies. Its client hears nothing and asks again.
-    pub(crate) fn crash(&mut self, client: usize) {
-        let client = &mut self.clients[client];
-        let attempt = Attempt { nth: client.attempt.nth + 1, ..client.attempt };
-        *client = Client { attempt, ..Client::new(attempt.client, client.request) };
-    }
-
     /// Applies a write and remembers what the rows will not.
     pub(crate) fn apply(&mut self, write: &Write, flaw: Option<Flaw>) -> bool {
-        let accepted = self.table.apply(write, flaw);
-        match write {
-            Write::Take { key, delivery, taken, .. } if accepted => {
-                if delivery.0 == Delivery::AtMostOnce && taken.0.previous == Previous::Absent {
-                    self.history.unrefused_calls.insert(*key, 0);
-                }
-                self.history.epoch_reused |= taken.0.epoch <= self.history.top_fence;
-            }
-            Write::Commit { attempt, epoch, number, answer } if accepted => {
-                self.history.commits.entry(answer.key).or_default().push((*number, *answer));
-                if flaw == Some(Flaw::HeadOutsideCommit) {
-                    self.delay(Write::RaiseHead { attempt: *attempt, epoch: *epoch });
-                }
-            }
-            Write::Take { .. } | Write::Commit { .. } | Write::Fail { .. } | Write::RaiseHead { .. } => {}
+        if !self.table.apply(write, flaw) {
+            return false;
         }
-        accepted
+        self.history.remember(write, &self.table, &self.clients);
+        if let (Write::Commit { attempt, epoch, .. }, Some(Flaw::HeadOutsideCommit)) = (write, flaw) {
+            self.delay(Write::RaiseHead { attempt: *attempt, epoch: *epoch });
+        }
+        true
     }
 
     /// Leaves a write on its way.
@@ -195,42 +129,68 @@ impl World {
             sender.applied = true;
         }
     }
+
+    /// A person takes the lock away.
+    pub(crate) fn force_release(&mut self) {
+        let held = self.table.holder().map(|holder| holder.key);
+        self.history.released.extend(held.filter(|key| self.history.places.contains_key(key)));
+        self.table.force_release();
+    }
 }
 
 impl Client {
-    /// What core decides about this client's request, from these rows.
-    pub(crate) fn ask(&self, meta: Option<&Meta>, turn: Option<&Turn>) -> Decision {
-        let request = self.request;
-        let (input_hash, attempt) = (request.input.hash(), self.attempt.id());
-        let ask = Ask { input_hash, number: request.number, attempt, standing: Standing::Behind };
-        let conversation = meta.map(Meta::to_core);
-        let turn = turn.map(|turn| turn.to_core(request.key));
-        begin(NOW, conversation.as_ref(), turn.as_ref(), &ask)
-    }
-
     /// The table has said that the write is done.
     fn written(&mut self) {
         let number = self.taken.as_ref().map_or(0, |taken| taken.0.number);
-        if let Step::Ending(ending) = self.step {
-            self.taken = None;
-            self.step = Step::Told(match ending {
-                Ending::Commit(answer) => Reply::Answer { number, answer: Some(answer) },
-                Ending::Fail(outcome) => Reply::Failure(outcome),
-            });
-        } else {
-            self.mark = self.applied.then_some(Mark::RecoveredFromToken);
-            self.step = Step::Owning;
+        let applied_before = std::mem::take(&mut self.applied);
+        match self.step {
+            Step::Ending(Ending::Commit(answer)) => self.tell(Reply::Answer { number, answer: Some(answer) }),
+            Step::Ending(Ending::Fail(outcome)) => self.tell(Reply::Failure(outcome)),
+            Step::Ending(Ending::Requeue) => self.begin_again(),
+            Step::Joining(_) => self.tell(Reply::Accepted),
+            Step::Stopping(_) if self.request.wish == Wish::Cancel => self.tell(Reply::Cancelled),
+            Step::Stopping(_) => {
+                self.in_the_way = None;
+                self.step = Step::Looking;
+            }
+            Step::Taking
+            | Step::Looking
+            | Step::HalfRead(_)
+            | Step::Owning
+            | Step::Asking
+            | Step::Answered(_)
+            | Step::Told(_) => {
+                self.mark = applied_before.then_some(Mark::RecoveredFromToken);
+                self.step = Step::Owning;
+            }
         }
-        self.applied = false;
     }
+
     /// The table has said that a condition failed. The rows that come with this are
     /// those whose own condition failed, which need not be both, so the attempt
     /// looks again; it may do so at once.
     fn rejected(&mut self) {
-        if matches!(self.step, Step::Ending(Ending::Commit(_))) {
+        if matches!(self.step, Step::Ending(Ending::Commit(_)) | Step::Stopping(_)) {
             self.mark = Some(Mark::Superseded);
         }
         self.applied = false;
         self.step = Step::Looking;
+    }
+
+    /// The client has its reply. A worker has nobody to reply to, and is free again.
+    pub(crate) fn tell(&mut self, reply: Reply) {
+        if self.is_worker() {
+            return self.begin_again();
+        }
+        self.taken = None;
+        self.step = Step::Told(reply);
+    }
+
+    /// The process dies, or has nothing more to do for this attempt. Whoever asked asks
+    /// again, and if it was a hint, another may come.
+    pub(crate) fn begin_again(&mut self) {
+        let attempt = Attempt { nth: self.attempt.nth + 1, ..self.attempt };
+        let request = if self.is_worker() { WORKER } else { self.request };
+        *self = Self { attempt, ..Self::new(attempt.client, request) };
     }
 }

@@ -3,14 +3,18 @@
 use stateright::{Model, Property};
 use turnwise_core::turn::Outcome;
 
-use crate::Flaw;
-use crate::properties::properties;
+use crate::flaws::Flaw;
+use crate::promises::promises;
+use crate::rows::{Key, State};
+use crate::situations::situations;
 use crate::world::{Client, Step, World};
 
 /// The protocol, from some beginnings, right or with a flaw.
 #[derive(Debug, Clone)]
 pub(crate) struct Protocol {
     pub(crate) starts: Vec<World>,
+    /// Whether the queue comes into it.
+    pub(crate) queued: bool,
     pub(crate) flaw: Option<Flaw>,
 }
 
@@ -23,8 +27,18 @@ pub(crate) enum Action {
     ReadMeta(usize),
     /// Reads TURN now, META later.
     ReadTurn(usize),
+    /// A worker reads META now, the queue and the turn at its head later.
+    ReadLock(usize),
+    /// A worker reads the head of the queue now, META later: only
+    /// [`Flaw::HeadReadFirst`] does so.
+    ReadHead(usize),
     /// Reads the other row.
     ReadRest(usize),
+    /// A hint that the queue is due comes to a worker, who reads what it needs at once.
+    HintQueue(usize),
+    /// A hint that a turn's attempt has died comes to a worker, who reads what it needs
+    /// at once.
+    HintTurn(usize, Key),
     /// Its write, or the resend of it, reaches the table and the reply comes back.
     Write(usize),
     /// Its write is applied and the reply is lost.
@@ -53,6 +67,8 @@ pub(crate) enum Action {
     Lapse,
     /// An administrator takes the lock away.
     ForceRelease,
+    /// The conversation gets an item more while it is at rest.
+    AddItem,
     /// The delayed write of this index arrives.
     Arrive(usize),
 }
@@ -63,15 +79,20 @@ impl Action {
         match self {
             Self::ReadMeta(_)
             | Self::ReadTurn(_)
+            | Self::ReadLock(_)
             | Self::WriteUnheard(_)
             | Self::Delay(_)
             | Self::Refuse(..)
             | Self::Silence(_)
             | Self::Crash(_)
             | Self::Lapse
-            | Self::ForceRelease => true,
+            | Self::ForceRelease
+            | Self::AddItem => true,
             Self::Look(_)
             | Self::ReadRest(_)
+            | Self::ReadHead(_)
+            | Self::HintQueue(_)
+            | Self::HintTurn(..)
             | Self::Write(_)
             | Self::ResendLate(_)
             | Self::Plan(_)
@@ -97,13 +118,18 @@ impl Model for Protocol {
             steps(world, index, client, actions);
         }
         actions.extend((0..world.delayed.len()).map(Action::Arrive));
+        hints(world, self.flaw, actions);
         if world.faults > 0 {
             for (index, client) in world.clients.iter().enumerate() {
                 faults(index, client, actions);
             }
             if world.table.holder().is_some() {
                 actions.extend([Action::Lapse, Action::ForceRelease]);
+            } else if self.queued && world.table.meta.is_some() {
+                actions.push(Action::AddItem);
             }
+            let idle = world.clients.iter().position(Client::is_idle);
+            actions.extend(idle.map(Action::ReadLock));
         }
     }
 
@@ -119,7 +145,9 @@ impl Model for Protocol {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        properties()
+        let mut properties = promises();
+        properties.extend(situations(self.queued));
+        properties
     }
 }
 
@@ -127,10 +155,13 @@ impl Protocol {
     /// Performs `action`; `None` if it could change nothing.
     fn perform(&self, world: &mut World, action: Action) -> Option<()> {
         match action {
-            Action::Look(client) => world.look(client),
-            Action::ReadMeta(client) => world.read_meta(client),
+            Action::Look(client) => world.look(client, self.flaw),
+            Action::ReadMeta(client) | Action::ReadLock(client) => world.read_meta(client),
             Action::ReadTurn(client) => world.read_turn(client),
-            Action::ReadRest(client) => world.read_rest(client),
+            Action::ReadHead(worker) => world.read_head(worker),
+            Action::ReadRest(client) => world.read_rest(client, self.flaw),
+            Action::HintQueue(worker) => world.hint_queue(worker, self.flaw),
+            Action::HintTurn(worker, key) => world.hint_turn(worker, key, self.flaw),
             Action::Write(client) => world.send(client, self.flaw),
             Action::WriteUnheard(client) => {
                 let write = world.clients[client].write()?;
@@ -155,9 +186,10 @@ impl Protocol {
                 let owner = &world.clients[client];
                 world.table.renew(owner.attempt, owner.epoch_owned()?);
             }
-            Action::Crash(client) => world.crash(client),
+            Action::Crash(client) => world.clients[client].begin_again(),
             Action::Lapse => world.table.lapse(),
-            Action::ForceRelease => world.table.force_release(),
+            Action::ForceRelease => world.force_release(),
+            Action::AddItem => world.table.add_item(),
             Action::Arrive(index) => world.arrive(index, self.flaw),
         }
         Some(())
@@ -167,9 +199,10 @@ impl Protocol {
 /// How an attempt may go on by itself.
 fn steps(world: &World, index: usize, client: &Client, actions: &mut Vec<Action>) {
     match client.step {
+        Step::Looking if client.is_idle() => {}
         Step::Looking => actions.push(Action::Look(index)),
         Step::HalfRead(_) => actions.push(Action::ReadRest(index)),
-        Step::Taking | Step::Ending(_) => {
+        Step::Joining(_) | Step::Stopping(_) | Step::Taking | Step::Ending(_) => {
             actions.push(Action::Write(index));
             if client.applied {
                 actions.push(Action::ResendLate(index));
@@ -185,11 +218,25 @@ fn steps(world: &World, index: usize, client: &Client, actions: &mut Vec<Action>
     }
 }
 
+/// What an idle worker may be told. A hint may be lost, doubled or late, hints may come
+/// in any order, and the sweep may always send one more: so any may come at any time,
+/// and none needs to be kept. Idle workers are alike.
+fn hints(world: &World, flaw: Option<Flaw>, actions: &mut Vec<Action>) {
+    let Some(idle) = world.clients.iter().position(Client::is_idle) else { return };
+    if !world.table.queue.is_empty() {
+        let torn = flaw == Some(Flaw::HeadReadFirst);
+        actions.push(if torn { Action::ReadHead(idle) } else { Action::HintQueue(idle) });
+    }
+    let running = world.table.turns.iter().filter(|(_, turn)| turn.state == State::Processing);
+    actions.extend(running.map(|(key, _)| Action::HintTurn(idle, *key)));
+}
+
 /// What may go wrong with an attempt.
 fn faults(index: usize, client: &Client, actions: &mut Vec<Action>) {
     match client.step {
+        Step::Looking if client.is_worker() => {}
         Step::Looking => actions.extend([Action::ReadMeta(index), Action::ReadTurn(index)]),
-        Step::Taking | Step::Ending(_) if !client.applied => {
+        Step::Joining(_) | Step::Stopping(_) | Step::Taking | Step::Ending(_) if !client.applied => {
             actions.extend([Action::WriteUnheard(index), Action::Delay(index)]);
         }
         Step::Asking => actions.extend([
@@ -197,7 +244,14 @@ fn faults(index: usize, client: &Client, actions: &mut Vec<Action>) {
             Action::Refuse(index, Outcome::Final),
             Action::Silence(index),
         ]),
-        Step::HalfRead(_) | Step::Taking | Step::Owning | Step::Answered(_) | Step::Ending(_) | Step::Told(_) => {}
+        Step::HalfRead(_)
+        | Step::Joining(_)
+        | Step::Stopping(_)
+        | Step::Taking
+        | Step::Owning
+        | Step::Answered(_)
+        | Step::Ending(_)
+        | Step::Told(_) => {}
     }
     let has_not_begun = client.step == Step::Looking && client.taken.is_none();
     if !has_not_begun && !client.is_over() {

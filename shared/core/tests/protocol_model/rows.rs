@@ -14,11 +14,13 @@ use crate::hashed::Plain;
 /// The instant at which every decision is made: time passes only by leases that lapse.
 pub(crate) const NOW: Timestamp = Timestamp(1_000_000);
 
-/// A turn's name. Two are enough for one turn to get into the other's way.
+/// A turn's name. Two are enough for one turn to get into the other's way, and a third
+/// to stand behind them in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Key {
     A,
     B,
+    C,
 }
 
 impl Key {
@@ -26,6 +28,7 @@ impl Key {
         let name = match self {
             Self::A => "a",
             Self::B => "b",
+            Self::C => "c",
         };
         TurnId::from_stored(name.to_owned())
     }
@@ -61,12 +64,15 @@ pub(crate) struct Answer {
     pub(crate) epoch: u64,
 }
 
-/// The META item. Its version is the head: only commits change a conversation here.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// The META item.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Meta {
     pub(crate) fence: u64,
     pub(crate) holder: Option<Holder>,
     pub(crate) head: u64,
+    pub(crate) version: u64,
+    pub(crate) queued: u64,
+    pub(crate) queue_tail: u64,
 }
 
 /// Who holds the lock.
@@ -89,9 +95,9 @@ impl Meta {
             fence: self.fence,
             holder,
             head: self.head,
-            version: self.head,
-            queued: 0,
-            queue_tail: 0,
+            version: self.version,
+            queued: self.queued,
+            queue_tail: self.queue_tail,
             erased: false,
             project: None,
             created_at: NOW,
@@ -108,12 +114,15 @@ pub(crate) struct Turn {
     pub(crate) epoch: u64,
     pub(crate) attempt: Attempt,
     pub(crate) attempts: u32,
+    /// Its place in the queue, if it ever stood there.
+    pub(crate) place: Option<u64>,
     pub(crate) state: State,
 }
 
 /// Where a turn stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum State {
+    Queued,
     Processing,
     Completed { number: u64, answer: Answer },
     Failed(Plain<Outcome>),
@@ -132,7 +141,7 @@ impl Turn {
             created_at: NOW,
             updated_at: NOW,
             input: None,
-            place: None,
+            place: self.place,
             state: self.state.to_core(),
         }
     }
@@ -141,6 +150,8 @@ impl Turn {
 impl State {
     fn to_core(self) -> turn::State {
         match self {
+            // A pause before the next attempt is a hint that comes late.
+            Self::Queued => turn::State::Queued { due: NOW },
             Self::Processing => turn::State::Processing,
             Self::Completed { number, answer } => turn::State::Completed(Commit {
                 number,
@@ -150,16 +161,21 @@ impl State {
                 cost: None,
                 completed_at: NOW,
             }),
-            Self::Failed(outcome) => turn::State::Failed(Failure {
-                outcome: outcome.0,
-                category: Category::ApiError,
-                code: "upstream_error".to_owned(),
-                message: String::new(),
-                param: None,
-                retry_after_ms: None,
-                request_id: String::new(),
-                partial: String::new(),
-            }),
+            Self::Failed(outcome) => turn::State::Failed(failure(outcome.0)),
         }
+    }
+}
+
+/// A failure, of which only the outcome matters here.
+pub(crate) fn failure(outcome: Outcome) -> Failure {
+    Failure {
+        outcome,
+        category: Category::ApiError,
+        code: "upstream_error".to_owned(),
+        message: String::new(),
+        param: None,
+        retry_after_ms: None,
+        request_id: String::new(),
+        partial: String::new(),
     }
 }

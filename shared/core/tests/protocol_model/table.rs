@@ -1,18 +1,21 @@
-//! The table: one conversation's rows and the transactions on them.
+//! The table: one conversation's rows, and the transactions T1, T2 and T2f on them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use turnwise_core::turn::{Acquire, Delivery, Outcome, Previous};
+use turnwise_core::turn::{Acquire, Delivery, Previous};
 
-use crate::Flaw;
-use crate::hashed::{Plain, Taken};
+use crate::flaws::Flaw;
+use crate::hashed::Plain;
 use crate::rows::{Answer, Attempt, Holder, Input, Key, Meta, State, Turn};
+use crate::writes::Write;
 
 /// What DynamoDB holds of one conversation.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Table {
     pub(crate) meta: Option<Meta>,
     pub(crate) turns: BTreeMap<Key, Turn>,
+    /// `Q#n`, the turn that waits at place n.
+    pub(crate) queue: BTreeMap<u64, Key>,
     /// `M#n`, the packed messages of turn n.
     pub(crate) messages: BTreeMap<u64, Answer>,
     /// Stream logs that end in the provider's finish. A log is named by its turn
@@ -24,50 +27,13 @@ pub(crate) struct Table {
     pub(crate) usage: usize,
 }
 
-/// A transaction, with the values its sender puts into it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Write {
-    /// T1.
-    Take { attempt: Attempt, key: Key, input: Input, delivery: Plain<Delivery>, taken: Taken },
-    /// T2. Its sender must name the row `M#n`, so it brings the number it was
-    /// given with the lock.
-    Commit { attempt: Attempt, epoch: u64, number: u64, answer: Answer },
-    /// T2f.
-    Fail { attempt: Attempt, key: Key, epoch: u64, outcome: Plain<Outcome> },
-    /// The head raised apart from T2: only [`Flaw::HeadOutsideCommit`] does so.
-    RaiseHead { attempt: Attempt, epoch: u64 },
-}
-
-/// A client request token: one for a write and all its resends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Token {
-    pub(crate) attempt: Attempt,
-    epoch: u64,
-    phase: Phase,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Phase {
-    Begin,
-    End,
-    RaiseHead,
-}
-
-impl Write {
-    pub(crate) fn token(&self) -> Token {
-        let (attempt, epoch, phase) = match self {
-            Self::Take { attempt, taken, .. } => (attempt, taken.0.epoch, Phase::Begin),
-            Self::Commit { attempt, epoch, .. } | Self::Fail { attempt, epoch, .. } => (attempt, *epoch, Phase::End),
-            Self::RaiseHead { attempt, epoch } => (attempt, *epoch, Phase::RaiseHead),
-        };
-        Token { attempt: *attempt, epoch, phase }
-    }
-}
-
 impl Table {
     /// Applies `write` if its conditions hold, and tells whether they did.
     pub(crate) fn apply(&mut self, write: &Write, flaw: Option<Flaw>) -> bool {
         match write {
+            Write::Join { attempt, key, input, delivery, place } => {
+                self.join(*attempt, *key, *input, *delivery, &place.0)
+            }
             Write::Take { attempt, key, input, delivery, taken } => {
                 let accepted = self.accepts(*key, &taken.0, flaw);
                 if accepted {
@@ -75,7 +41,7 @@ impl Table {
                     // crash; a retry that asks for something else does not change it.
                     let first = self.turns.get(key).filter(|_| flaw != Some(Flaw::DeliveryReplaced));
                     let delivery = first.map_or(*delivery, |turn| turn.delivery);
-                    self.take(*attempt, *key, *input, delivery, &taken.0);
+                    self.take(*attempt, *key, *input, delivery, &taken.0, flaw);
                 }
                 accepted
             }
@@ -87,13 +53,17 @@ impl Table {
                 }
                 accepted
             }
-            Write::Fail { attempt, key, epoch, outcome } => {
+            Write::Fail { attempt, key, epoch, left } => {
                 let accepted = self.is_held_by(*attempt, *epoch) && self.is_processing(*key, *epoch);
                 if accepted {
-                    self.end(*key, State::Failed(*outcome), flaw);
+                    self.end(*key, *left, flaw);
+                    if *left == State::Queued {
+                        self.rejoin(*key, flaw);
+                    }
                 }
                 accepted
             }
+            Write::Stop { halt, .. } => self.stop(halt, flaw),
             Write::RaiseHead { .. } => {
                 self.raise_head();
                 true
@@ -113,11 +83,18 @@ impl Table {
         self.set_lapsed(true);
     }
 
-    /// Takes the lock from whoever holds it, as an administrator or `interrupt` does.
+    /// Takes the lock from whoever holds it, as an administrator does.
     pub(crate) fn force_release(&mut self) {
         if let Some(meta) = &mut self.meta {
             meta.fence += 1;
             meta.holder = None;
+        }
+    }
+
+    /// Adds an item to the conversation between its turns.
+    pub(crate) fn add_item(&mut self) {
+        if let Some(meta) = &mut self.meta {
+            meta.version += 1;
         }
     }
 
@@ -127,6 +104,10 @@ impl Table {
 
     pub(crate) fn head(&self) -> u64 {
         self.meta.as_ref().map_or(0, |meta| meta.head)
+    }
+
+    pub(crate) fn version(&self) -> u64 {
+        self.meta.as_ref().map_or(0, |meta| meta.version)
     }
 
     pub(crate) fn holder(&self) -> Option<&Holder> {
@@ -142,22 +123,41 @@ impl Table {
     fn accepts(&self, key: Key, acquire: &Acquire, flaw: Option<Flaw>) -> bool {
         let fence_as_seen = self.meta.as_ref().map(|meta| meta.fence) == acquire.seen_fence;
         let lock_free = self.holder().is_none_or(|holder| holder.lapsed);
-        let number_is_next = self.head() + 1 == acquire.number || flaw == Some(Flaw::HeadNotSeen);
-        let turn = self.turns.get(&key).map(|turn| (turn.epoch, turn.state));
+        // A commit raises the version as well, so whoever forgets the head must forget both.
+        let head_forgotten = flaw == Some(Flaw::HeadNotSeen);
+        let number_is_next = self.head() + 1 == acquire.number || head_forgotten;
+        let version_forgotten = head_forgotten || flaw == Some(Flaw::VersionNotSeen);
+        let version_as_seen = self.version() == acquire.seen_version || version_forgotten;
+        let queue_empty = self.meta.as_ref().is_none_or(|meta| meta.queued == 0);
+        let in_order = queue_empty || !acquire.behind_queue;
         let turn_as_seen = match acquire.previous {
-            Previous::Absent => turn.is_none(),
-            Previous::Queued { .. } => false,
-            Previous::Failed { epoch } => turn == Some((epoch, State::Failed(Plain(Outcome::Retryable)))),
-            Previous::Lost { epoch } => turn == Some((epoch, State::Processing)),
+            Previous::Absent => !self.turns.contains_key(&key),
+            Previous::Queued { .. } if flaw == Some(Flaw::QueuedNotAsserted) => true,
+            Previous::Queued { place, epoch } => self.is_queued(key, epoch) && self.queue.contains_key(&place),
+            Previous::Failed { epoch } => self.is_failed(key, epoch),
+            Previous::Lost { epoch } => self.is_processing(key, epoch),
         };
-        fence_as_seen && lock_free && number_is_next && turn_as_seen
+        fence_as_seen && lock_free && number_is_next && version_as_seen && in_order && turn_as_seen
     }
 
-    fn take(&mut self, attempt: Attempt, key: Key, input: Input, delivery: Plain<Delivery>, acquire: &Acquire) {
+    fn take(
+        &mut self,
+        attempt: Attempt,
+        key: Key,
+        input: Input,
+        delivery: Plain<Delivery>,
+        acquire: &Acquire,
+        flaw: Option<Flaw>,
+    ) {
         let Acquire { epoch, attempts, .. } = *acquire;
-        let holder = Holder { attempt, key, lapsed: false };
-        self.meta = Some(Meta { fence: epoch, holder: Some(holder), head: self.head() });
-        self.turns.insert(key, Turn { input, delivery, epoch, attempt, attempts, state: State::Processing });
+        if let Previous::Queued { place, .. } = acquire.previous {
+            self.leave(place, flaw);
+        }
+        let meta = self.meta.get_or_insert_default();
+        meta.fence = epoch;
+        meta.holder = Some(Holder { attempt, key, lapsed: false });
+        let place = self.turns.get(&key).and_then(|turn| turn.place);
+        self.turns.insert(key, Turn { input, delivery, epoch, attempt, attempts, place, state: State::Processing });
     }
 
     fn commit(&mut self, number: u64, answer: Answer, flaw: Option<Flaw>) {
@@ -185,15 +185,24 @@ impl Table {
     fn raise_head(&mut self) {
         if let Some(meta) = &mut self.meta {
             meta.head += 1;
+            meta.version += 1;
         }
     }
 
-    fn is_held_by(&self, attempt: Attempt, epoch: u64) -> bool {
+    pub(crate) fn is_held_by(&self, attempt: Attempt, epoch: u64) -> bool {
         self.fence() == epoch && self.holder().is_some_and(|holder| holder.attempt == attempt)
     }
 
-    fn is_processing(&self, key: Key, epoch: u64) -> bool {
+    pub(crate) fn is_processing(&self, key: Key, epoch: u64) -> bool {
         self.turns.get(&key).is_some_and(|turn| turn.state == State::Processing && turn.epoch == epoch)
+    }
+
+    pub(crate) fn is_queued(&self, key: Key, epoch: u64) -> bool {
+        self.turns.get(&key).is_some_and(|turn| turn.state == State::Queued && turn.epoch == epoch)
+    }
+
+    pub(crate) fn is_failed(&self, key: Key, epoch: u64) -> bool {
+        self.turns.get(&key).is_some_and(|turn| matches!(turn.state, State::Failed(_)) && turn.epoch == epoch)
     }
 
     fn set_lapsed(&mut self, lapsed: bool) {

@@ -1,12 +1,12 @@
 //! A state of the model: the table, the clients with their attempts, and what the network holds back.
 
-use std::collections::BTreeMap;
-
 use turnwise_core::turn::{Delivery, Outcome};
 
-use crate::hashed::{Plain, Taken};
-use crate::rows::{Answer, Attempt, Input, Key, Meta, Turn};
-use crate::table::{Table, Write};
+use crate::hashed::{Joined, Plain, Taken};
+use crate::history::History;
+use crate::rows::{Answer, Attempt, Input, Key, Meta, State, Turn};
+use crate::table::Table;
+use crate::writes::{Halt, Write};
 
 /// Everything that one state is told from another by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -22,7 +22,7 @@ pub(crate) struct World {
     pub(crate) history: History,
 }
 
-/// A client and the attempt that works for it now.
+/// A client, or a worker, and the attempt that works for it now.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Client {
     pub(crate) request: Request,
@@ -33,13 +33,17 @@ pub(crate) struct Client {
     /// Whether the table has applied the write this attempt waits for. Within the
     /// token's window a resend is then told "done" and changes nothing.
     pub(crate) applied: bool,
+    /// The turn in an interrupter's way, which it is about to stop.
+    pub(crate) in_the_way: Option<Key>,
     /// Something worth seeing that this attempt has been through.
     pub(crate) mark: Option<Mark>,
 }
 
-/// What a client asks for, the same in all its attempts.
+/// What a client asks for, the same in all its attempts; a worker has another turn in
+/// each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Request {
+    pub(crate) wish: Wish,
     pub(crate) key: Key,
     pub(crate) input: Input,
     pub(crate) delivery: Plain<Delivery>,
@@ -47,13 +51,32 @@ pub(crate) struct Request {
     pub(crate) number: Option<u64>,
 }
 
+/// What is to become of the turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Wish {
+    /// It is answered, behind whatever waits already.
+    Answer,
+    /// It is answered, ahead of the queue and in place of whatever runs.
+    Interrupt,
+    /// It gets a place in the queue.
+    Enqueue,
+    /// It is cancelled.
+    Cancel,
+    /// Whatever is due is done: the worker.
+    Work,
+}
+
 /// How far an attempt has come.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
     /// About to read what is stored; also how it waits.
     Looking,
-    /// Has read one of the two rows.
+    /// Has read one of the rows.
     HalfRead(HalfRead),
+    /// Has sent T0.
+    Joining(Joined),
+    /// Has sent the end of a turn that is stopped from outside.
+    Stopping(Halt),
     /// Has sent T1.
     Taking,
     /// Owns the lock; about to look at the log and plan.
@@ -73,6 +96,8 @@ pub(crate) enum Step {
 pub(crate) enum HalfRead {
     Meta(Option<Meta>),
     Turn(Option<Turn>),
+    /// The turn at the head of the queue.
+    Head(Key),
 }
 
 /// How an attempt wants to end its turn.
@@ -80,6 +105,8 @@ pub(crate) enum HalfRead {
 pub(crate) enum Ending {
     Commit(Answer),
     Fail(Plain<Outcome>),
+    /// Back to its place in the queue.
+    Requeue,
 }
 
 /// What a client is told.
@@ -89,6 +116,12 @@ pub(crate) enum Reply {
     Answer { number: u64, answer: Option<Answer> },
     /// The stored error.
     Failure(Plain<Outcome>),
+    /// 202: it waits in the queue or runs.
+    Accepted,
+    /// The turn is cancelled.
+    Cancelled,
+    /// It could not be cancelled, for it has ended.
+    Ended,
     /// 422.
     KeyReused,
     /// 412.
@@ -102,23 +135,8 @@ pub(crate) enum Mark {
     RecoveredFromRows,
     /// The same, but the resend's token told it so.
     RecoveredFromToken,
-    /// Its T2 was rejected: its cost is recorded as wasted.
+    /// What would have ended the turn was rejected. Of a T2 the cost is recorded as wasted.
     Superseded,
-}
-
-/// What the rows alone do not tell any more.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub(crate) struct History {
-    /// Highest fence ever.
-    pub(crate) top_fence: u64,
-    /// A lock was taken under a fence that had been there before.
-    pub(crate) epoch_reused: bool,
-    /// Every T2 that was applied, by turn: the number and the answer.
-    pub(crate) commits: BTreeMap<Key, Vec<(u64, Answer)>>,
-    /// Of each turn that began as at-most-once: its calls that the provider did not refuse.
-    pub(crate) unrefused_calls: BTreeMap<Key, u8>,
-    /// An answer stood whole in a log, and the attempt that took over asked again or gave up.
-    pub(crate) log_ignored: bool,
 }
 
 impl Client {
@@ -129,6 +147,7 @@ impl Client {
             step: Step::Looking,
             taken: None,
             applied: false,
+            in_the_way: None,
             mark: None,
         }
     }
@@ -137,15 +156,28 @@ impl Client {
     pub(crate) fn write(&self) -> Option<Write> {
         let Request { key, input, delivery, .. } = self.request;
         let attempt = self.attempt;
-        let taken = self.taken.clone()?;
-        let epoch = taken.0.epoch;
+        let taken = self.taken.clone();
         match self.step {
-            Step::Taking => Some(Write::Take { attempt, key, input, delivery, taken }),
-            Step::Ending(Ending::Commit(answer)) => {
-                Some(Write::Commit { attempt, epoch, number: taken.0.number, answer })
-            }
-            Step::Ending(Ending::Fail(outcome)) => Some(Write::Fail { attempt, key, epoch, outcome }),
+            Step::Joining(place) => Some(Write::Join { attempt, key, input, delivery, place }),
+            Step::Stopping(halt) => Some(Write::Stop { attempt, halt }),
+            Step::Taking => taken.map(|taken| Write::Take { attempt, key, input, delivery, taken }),
+            Step::Ending(ending) => taken.map(|taken| {
+                let (epoch, number) = (taken.0.epoch, taken.0.number);
+                match ending {
+                    Ending::Commit(answer) => Write::Commit { attempt, epoch, number, answer },
+                    Ending::Fail(outcome) => Write::Fail { attempt, key, epoch, left: State::Failed(outcome) },
+                    Ending::Requeue => Write::Fail { attempt, key, epoch, left: State::Queued },
+                }
+            }),
             Step::Looking | Step::HalfRead(_) | Step::Owning | Step::Asking | Step::Answered(_) | Step::Told(_) => None,
+        }
+    }
+
+    /// The turn it is about to stop, if it is about to stop one.
+    pub(crate) fn stopping(&self) -> Option<Key> {
+        match self.request.wish {
+            Wish::Cancel => Some(self.request.key),
+            Wish::Answer | Wish::Interrupt | Wish::Enqueue | Wish::Work => self.in_the_way,
         }
     }
 
@@ -157,5 +189,14 @@ impl Client {
 
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.step, Step::Told(_))
+    }
+
+    pub(crate) fn is_worker(&self) -> bool {
+        self.request.wish == Wish::Work
+    }
+
+    /// Whether it is a worker that has no turn.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.is_worker() && self.step == Step::Looking && self.taken.is_none()
     }
 }
