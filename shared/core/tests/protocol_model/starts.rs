@@ -59,14 +59,13 @@ pub(crate) const WORKER: Request = Request { wish: Wish::Work, ..A };
 /// Every pair of requests that can get into each other's way.
 pub(crate) fn pairs(faults: u8) -> Vec<World> {
     let casts: [&[Request]; 6] = [&[A, A], &[A_ONCE, A_ONCE], &[A_ONCE, A], &[A, A_OTHER], &[A, B], &[A, B_FIRST]];
-    let worn = world(&[A], worn_table(), faults);
-    worlds(&casts, &Table::default(), faults).chain([worn]).collect()
+    worlds(&casts, &Table::default(), faults).chain([worn(faults)]).collect()
 }
 
 /// A turn, a duplicate or a rival for its key, and another turn.
 pub(crate) fn trios(faults: u8) -> Vec<World> {
     let casts: [&[Request]; 4] = [&[A, A, B], &[A_ONCE, A, B], &[A_ONCE, A_ONCE, B_FIRST], &[A, A_OTHER, B_FIRST]];
-    worlds(&casts, &Table::default(), faults).collect()
+    worlds(&casts, &Table::default(), faults).chain([worn(faults)]).collect()
 }
 
 /// What every pull request checks of the queue.
@@ -132,14 +131,15 @@ fn world(requests: &[Request], table: Table, faults: u8) -> World {
 
 /// A conversation whose first turn has killed as many attempts as it may. To get
 /// there from an empty table takes more faults than a model can have.
-fn worn_table() -> Table {
+fn worn(faults: u8) -> World {
     let turn = turn(A, MAX_TAKEOVERS, None);
     let holder = Holder { attempt: turn.attempt, key: A.key, lapsed: true };
-    Table {
+    let table = Table {
         meta: Some(Meta { fence: turn.epoch, holder: Some(holder), ..Meta::default() }),
         turns: BTreeMap::from([(A.key, turn)]),
         ..Table::default()
-    }
+    };
+    world(&[A], table, faults)
 }
 
 /// A conversation in whose queue these turns wait, the first of them after so many attempts.
