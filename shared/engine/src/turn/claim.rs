@@ -141,8 +141,9 @@ impl Engine {
     async fn look(&self, request: &TurnRequest) -> Result<Seen, Error> {
         let tenant = &request.caller.tenant;
         let turns = if request.input.remembers { HISTORY_TURNS } else { 0 };
+        let now = self.clock.now();
         let (opened, turn) = tokio::try_join!(
-            self.retry(|_| self.store.open(tenant, &request.key.conversation, turns)),
+            self.retry(|_| self.store.open(tenant, &request.key.conversation, turns, now)),
             self.retry(|_| self.store.turn(tenant, &request.key)),
         )?;
         let conversation = match (opened.conversation, &turn) {
