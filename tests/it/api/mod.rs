@@ -8,6 +8,7 @@ mod broken_streams;
 mod busy;
 mod cancel;
 mod dead_letters;
+mod conversations;
 mod failed;
 mod history;
 mod interrupt;
