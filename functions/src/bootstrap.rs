@@ -46,7 +46,8 @@ fn block_on(
             Store::new(&sdk, &settings.table),
             Queue::sqs(&sdk, &settings.queue_url, settings.dead_letters_url.as_deref()),
         );
-        body(Engine::new(store, queue, settings.providers), settings.access).await
+        let engine = Engine::new(store, queue, settings.providers).with_retention(settings.retention);
+        body(engine, settings.access).await
     });
     ended.map_err(|error| {
         tracing::error!(%error, "the Lambda runtime ended");

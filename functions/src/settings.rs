@@ -1,5 +1,7 @@
 //! What the environment says, read once and checked as a whole.
 
+use std::time::Duration;
+
 use tracing_subscriber::EnvFilter;
 use turnwise_core::digest::Digest;
 use turnwise_core::fault::{Fault, Faults};
@@ -12,10 +14,17 @@ const DEAD_LETTERS_URL: &str = "TURNWISE_DEAD_LETTER_QUEUE_URL";
 const API_KEYS: &str = "TURNWISE_API_KEYS_SHA256";
 const ADMIN_KEYS: &str = "TURNWISE_ADMIN_KEYS_SHA256";
 const DEFAULT_MODEL: &str = "TURNWISE_DEFAULT_MODEL";
+const RETENTION_DAYS: &str = "TURNWISE_RETENTION_DAYS";
 const LOG: &str = "RUST_LOG";
 
 /// What is logged unless `RUST_LOG` says otherwise.
 pub(crate) const DEFAULT_LOG: &str = "info";
+
+/// Most days that a retention may have: ten years, which is for ever to most laws. A
+/// larger number is a mistake in its unit.
+const MAX_RETENTION_DAYS: u64 = 3653;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The field under which the providers report a bad default model.
 const DEFAULT_MODEL_FIELD: &str = "default_model";
@@ -34,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) access: Access,
     /// The providers that are configured.
     pub(crate) providers: Providers,
+    /// How long what is said is kept; `None` keeps it for ever.
+    pub(crate) retention: Option<Duration>,
     /// What is logged, in the syntax of `RUST_LOG`.
     pub(crate) log: String,
 }
@@ -64,10 +75,12 @@ impl Settings {
         let mut keys = |name| digests(name, &find(name).unwrap_or_default(), &mut faults);
         let access = Access::to_digests(keys(API_KEYS), keys(ADMIN_KEYS));
         let providers = providers(find(DEFAULT_MODEL), &lookup, &mut faults);
+        let retention = find(RETENTION_DAYS).map(|text| retention(&text));
+        let retention = retention.and_then(|retention| faults.keep(retention)).flatten();
         let log = faults.keep(log(find(LOG)));
         match (table, queue_url, providers, log) {
             (Some(table), Some(queue_url), Some(providers), Some(log)) if faults.0.is_empty() => {
-                Ok(Self { table, queue_url, dead_letters_url, access, providers, log })
+                Ok(Self { table, queue_url, dead_letters_url, access, providers, retention, log })
             }
             _ => Err(faults),
         }
@@ -111,6 +124,15 @@ fn providers(
 /// A provider's fault under the name of the variable that causes it.
 fn by_variable(fault: Fault) -> Fault {
     if fault.field == DEFAULT_MODEL_FIELD { Fault::new(DEFAULT_MODEL, fault.message) } else { fault }
+}
+
+/// Days that what is said is kept; 0 keeps it for ever.
+fn retention(text: &str) -> Result<Option<Duration>, Fault> {
+    let days = text.parse::<u64>().ok().filter(|days| *days <= MAX_RETENTION_DAYS);
+    let fault =
+        || Fault::new(RETENTION_DAYS, format!("Expected a number of days, 0 to {MAX_RETENTION_DAYS}, got {text:?}."));
+    let days = days.ok_or_else(fault)?;
+    Ok(u32::try_from(days).ok().filter(|days| *days > 0).map(|days| DAY * days))
 }
 
 fn log(value: Option<String>) -> Result<String, Fault> {
@@ -160,6 +182,22 @@ mod tests {
         ];
         assert_eq!(faulty_fields(&rows), [TABLE, QUEUE_URL, API_KEYS, "OPENAI_BASE_URL", DEFAULT_MODEL, LOG]);
         assert!(!read(&rows).unwrap_err().to_string().contains("secret"));
+    }
+
+    #[test]
+    fn what_is_said_is_kept_for_some_days_or_for_ever() {
+        let check = |text: &str, expected: Option<Option<u32>>| {
+            let settings = read(&[(TABLE, "t"), (QUEUE_URL, "https://q"), (RETENTION_DAYS, text)]);
+            let days = settings.ok().map(|settings| settings.retention);
+            assert_eq!(days, expected.map(|days| days.map(|days| DAY * days)), "{text}");
+        };
+        check("", Some(None));
+        check("0", Some(None));
+        check("30", Some(Some(30)));
+        check("3653", Some(Some(3653)));
+        for bad in ["3654", "-1", "1.5", "30d", "for ever"] {
+            check(bad, None);
+        }
     }
 
     #[test]

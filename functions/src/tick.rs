@@ -21,5 +21,5 @@ pub fn tick() -> ExitCode {
 /// `{}`. Idempotent, as every sweep is; an error makes the schedule try again.
 async fn sweep(engine: Engine, _event: LambdaEvent<Value>) -> Result<Value, Error> {
     let swept = engine.sweep().await?;
-    Ok(json!({"stuck": swept.stuck, "due": swept.due}))
+    Ok(json!({"stuck": swept.stuck, "due": swept.due, "half_erased": swept.half_erased}))
 }

@@ -70,7 +70,8 @@ fn table_round_trips(bencher: Bencher<'_, '_>, clients: usize) {
             let conversation = ConversationId::parse("c", &name).unwrap();
             let key = TurnKey { conversation: conversation.clone(), turn: TurnId::parse("t", "1").unwrap() };
             let store = &bench.engine.store;
-            tokio::try_join!(store.open(&tenant, &conversation, 20), store.turn(&tenant, &key)).unwrap();
+            let now = bench.engine.clock.now();
+            tokio::try_join!(store.open(&tenant, &conversation, 20, now), store.turn(&tenant, &key)).unwrap();
             store.turn(&tenant, &key).await.unwrap();
             store.turn(&tenant, &key).await.unwrap();
         })));

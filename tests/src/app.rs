@@ -59,9 +59,17 @@ pub struct TestApp {
 pub struct Builder {
     access: Access,
     has_openai: bool,
+    retention: Option<Duration>,
 }
 
 impl Builder {
+    /// What is said is kept for `retention`.
+    #[must_use]
+    pub fn with_retention(mut self, retention: Duration) -> Self {
+        self.retention = Some(retention);
+        self
+    }
+
     /// No key is accepted.
     #[must_use]
     pub fn without_keys(mut self) -> Self {
@@ -92,7 +100,7 @@ impl Builder {
     async fn start_over(self, table: Arc<Table>, provider: Arc<ScriptedProvider>) -> TestApp {
         let (queue, receiver) = Queue::in_process();
         let providers = Providers::new(&self.settings(&provider)).expect("the settings are in order");
-        let engine = Engine::new(table.store(), queue, providers);
+        let engine = Engine::new(table.store(), queue, providers).with_retention(self.retention);
         let app = App { engine: engine.clone(), access: self.access.clone() };
         let router = turnwise_http::router(app, &Function::ALL);
 
@@ -131,7 +139,7 @@ impl TestApp {
     /// The same, to be changed before it starts.
     #[must_use]
     pub fn builder() -> Builder {
-        Builder { access: Access::to_key(KEY), has_openai: true }
+        Builder { access: Access::to_key(KEY), has_openai: true, retention: None }
     }
 
     /// Starts to do what the queue says is due, as a server does. Hints that came before
@@ -180,6 +188,11 @@ impl TestApp {
     /// Gets.
     pub async fn get(&self, path: &str) -> Reply {
         Reply::of(self.request(Method::GET, path)).await
+    }
+
+    /// Deletes.
+    pub async fn delete(&self, path: &str) -> Reply {
+        Reply::of(self.request(Method::DELETE, path)).await
     }
 
     /// Posts JSON and reads all events of the answer.

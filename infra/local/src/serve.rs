@@ -50,7 +50,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         None => database::start(folder.as_ref().map(|folder| folder.file(DATABASE_FILE)).as_deref()).await?,
     };
     let (queue, receiver) = Queue::in_process();
-    let engine = Engine::new(store, queue, providers);
+    let engine = Engine::new(store, queue, providers).with_retention(settings.retention());
     if settings.table_endpoint.is_none() {
         free_dead_turns(&engine).await?;
     }

@@ -1,11 +1,17 @@
 //! The command line and the environment.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
 use turnwise_core::limits::SWEEP_EVERY;
 use turnwise_providers::{Providers, Settings as ProviderSettings};
+
+/// Most days that a retention may have: ten years. A larger number is a mistake in its unit.
+const MAX_RETENTION_DAYS: i64 = 3653;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A serverless LLM gateway with durable conversations, on one machine.
 #[derive(Debug, Parser)]
@@ -104,6 +110,10 @@ pub(crate) struct Settings {
     /// other processes on the same table.
     #[arg(long, env = "TURNWISE_SWEEP_EVERY_S", default_value_t = SWEEP_EVERY.as_secs(), global = true)]
     pub(crate) sweep_every_s: u64,
+    /// Days that what is said is kept; 0 keeps it for ever.
+    #[arg(long, env = "TURNWISE_RETENTION_DAYS", default_value_t = 0, global = true,
+        value_parser = clap::value_parser!(u32).range(..=MAX_RETENTION_DAYS))]
+    pub(crate) retention_days: u32,
     /// What a request without a model gets, `provider/model`.
     #[arg(long, env = "TURNWISE_DEFAULT_MODEL", global = true)]
     pub(crate) default_model: Option<String>,
@@ -128,6 +138,11 @@ impl Settings {
         let settings =
             ProviderSettings { default_model: self.default_model.clone(), ..ProviderSettings::read(variable) };
         Providers::new(&settings).context("the settings of the providers are not valid")
+    }
+
+    /// How long what is said is kept; `None` keeps it for ever.
+    pub(crate) fn retention(&self) -> Option<Duration> {
+        Some(self.retention_days).filter(|days| *days > 0).map(|days| DAY * days)
     }
 
     /// The fixed development key, if one is set.

@@ -125,6 +125,23 @@ impl ConversationId {
         Self(format!("thread-{uuid}"))
     }
 
+    /// A new conversation that a client asked for by itself, named `conv_<32 hex>` as
+    /// OpenAI's are.
+    #[must_use]
+    pub fn created(uuid: Uuid) -> Self {
+        Self(format!("conv_{}", uuid.simple()))
+    }
+
+    /// The conversation that the idempotency key `key` of `tenant` creates: always the
+    /// same, so that a retry finds it.
+    ///
+    /// # Errors
+    /// A fault when the key is not valid.
+    pub fn created_by_key(field: &str, tenant: &Tenant, key: &str) -> Result<Self, Fault> {
+        check_id(field, key)?;
+        Ok(Self::created(Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{tenant}#{key}").as_bytes())))
+    }
+
     /// Whether this is the hidden conversation of a stateless request.
     #[must_use]
     pub fn is_hidden(&self) -> bool {
@@ -294,6 +311,18 @@ mod tests {
             assert!(ConversationId::parse("session_id", good).is_ok(), "{good:?}");
         }
         assert!(TurnId::parse("turn_id", "1:2").is_err());
+    }
+
+    #[test]
+    fn a_key_creates_one_conversation_for_each_tenant() {
+        let created =
+            |tenant: &str, key| ConversationId::created_by_key("key", &Tenant::from_stored(tenant.to_owned()), key);
+        let id = created("a", "k").unwrap();
+        assert!(id.as_str().strip_prefix("conv_").is_some_and(|hex| hex.len() == 32), "{id}");
+        assert_eq!(created("a", "k"), Ok(id.clone()));
+        assert_ne!(created("b", "k"), Ok(id.clone()));
+        assert_ne!(created("a", "l"), Ok(id));
+        assert!(created("a", "#").is_err() && created("a", "").is_err());
     }
 
     #[test]

@@ -39,6 +39,17 @@ pub const MAX_JSON_DEPTH: usize = 64;
 /// one row, and a page of a conversation is as long.
 pub const MAX_ITEMS_PER_CALL: usize = 20;
 
+/// How long the idempotency key of a call that adds items is remembered. Clients retry
+/// for minutes; a day covers a laptop that slept over it.
+pub const ADDED_KEY_TTL: Duration = Duration::from_secs(24 * 3600);
+
+/// Longest page of items, in bytes of JSON: a function's whole answer may have 6 MB.
+/// A page always has one item, so that every list comes to its end.
+pub const MAX_ITEM_PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// What a change by hand leaves of its invocation's time for its writes and the reply.
+pub const CHANGE_MARGIN: Duration = Duration::from_secs(3);
+
 /// Most pairs of an object's `metadata`, its longest key and its longest value, in
 /// characters: the limits that OpenAI and Open Responses promise their clients.
 pub const MAX_METADATA_PAIRS: usize = 16;

@@ -1,8 +1,10 @@
 //! Everything a use case needs, built once by composition.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use turnwise_core::catalogue::Catalogue;
+use turnwise_core::time::Timestamp;
 use turnwise_providers::Providers;
 use turnwise_store::Store;
 use turnwise_store::queue::Queue;
@@ -26,6 +28,8 @@ pub struct Engine {
     pub clock: Clock,
     /// Chance.
     pub random: Random,
+    /// How long what was said is kept; `None` keeps it for ever.
+    pub retention: Option<Duration>,
     /// Background work.
     pub tasks: Tasks,
     /// Conversations read lately.
@@ -43,6 +47,7 @@ impl Engine {
             queue,
             clock: Clock::System,
             random: Random::from_system(),
+            retention: None,
             tasks: Tasks::default(),
             memory: Memory::default(),
             hub: Arc::default(),
@@ -55,6 +60,19 @@ impl Engine {
         self.clock = clock;
         self.random = random;
         self
+    }
+
+    /// The same engine, keeping what is said from now on for `retention`; `None` keeps it
+    /// for ever.
+    #[must_use]
+    pub fn with_retention(mut self, retention: Option<Duration>) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// When something said at `at` is as if it were gone, if ever.
+    pub(crate) fn expires_at(&self, at: Timestamp) -> Option<Timestamp> {
+        self.retention.map(|retention| at + retention)
     }
 
     pub(crate) fn price_version(&self) -> String {

@@ -10,9 +10,6 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::turn::{Answer, Facts, facts_of};
 
-/// Behind every version that a conversation comes to: the keys have ten digits for it.
-const LAST_VERSION: u64 = 9_999_999_999;
-
 /// One page of a conversation's turns.
 #[derive(Debug)]
 pub struct TurnPage {
@@ -70,7 +67,7 @@ impl Engine {
     /// Turns of a conversation in order, behind number `after`.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when the conversation is not there or not a visible one.
+    /// [`Error::NotFound`] when the conversation is not there, or no longer.
     pub async fn turns(
         &self,
         tenant: &Tenant,
@@ -83,7 +80,7 @@ impl Engine {
             self.retry(|_| self.store.conversation(tenant, thread)),
             self.turns_after(tenant, thread, after, limit),
         )?;
-        let conversation = conversation.ok_or_else(not_found)?;
+        let conversation = conversation.filter(|conversation| !conversation.erased).ok_or_else(not_found)?;
         let last = turns.last().map_or(after, |turn| turn.number);
         Ok(TurnPage { has_more: !turns.is_empty() && last < conversation.head, conversation, turns })
     }
@@ -98,10 +95,11 @@ impl Engine {
     ) -> Result<Vec<CommittedTurn>, turnwise_store::Error> {
         let mut turns: Vec<CommittedTurn> = Vec::new();
         // Behind everything that was added after that turn.
-        let mut from = Some(RowId { number: after, version: LAST_VERSION }).filter(|_| after > 0);
+        let mut from = Some(RowId::behind_turn(after)).filter(|_| after > 0);
+        let now = self.clock.now();
         loop {
             let wanted = limit - turns.len();
-            let entries = self.retry(|_| self.store.entries(tenant, thread, from, false, wanted)).await?;
+            let entries = self.retry(|_| self.store.entries(tenant, thread, from, false, wanted, now)).await?;
             let Some(last) = entries.last() else { return Ok(turns) };
             from = Some(last.row());
             turns.extend(entries.into_iter().filter_map(|entry| match entry {

@@ -6,6 +6,7 @@
 //! - [`stateless`]: a request without a key
 //! - [`history`]: conversations and turns read back
 //! - [`memory`]: conversations read lately
+//! - [`conversations`]: created, looked at, changed by hand, erased
 //! - [`models`]: what can be asked for, and whether a turn could run
 //! - [`work`]: turns of the queue and turns whose attempts died; [`sweep`]: due rows
 //!   without a message; [`locks`], [`dead_letters`]: what an operator sees and does
@@ -17,6 +18,7 @@
 //! - [`error`]: what a use case can answer instead
 
 pub mod clock;
+pub mod conversations;
 pub mod dead_letters;
 mod engine;
 pub mod error;

@@ -13,10 +13,13 @@ pub struct Swept {
     pub stuck: usize,
     /// Conversations whose queue is due.
     pub due: usize,
+    /// Conversations whose erasure was interrupted, or is not over.
+    pub half_erased: usize,
 }
 
 impl Engine {
-    /// Sends a hint for each turn whose attempt died and for each queue that is due.
+    /// Sends a hint for each turn whose attempt died, for each queue that is due and for
+    /// each erasure that was interrupted.
     /// Idempotent: it changes no row, and a hint too many finds nothing to do.
     ///
     /// # Errors
@@ -43,8 +46,12 @@ impl Engine {
                 self.hint(&due.tenant, &due.key, Duration::ZERO).await;
             }
         }
+        for found in self.retry(|_| self.store.half_erased()).await? {
+            swept.half_erased += 1;
+            self.hint_erasure(&found.tenant, &found.conversation, Duration::ZERO).await;
+        }
         if swept != Swept::default() {
-            tracing::info!(stuck = swept.stuck, due = swept.due, "sweep");
+            tracing::info!(stuck = swept.stuck, due = swept.due, half_erased = swept.half_erased, "sweep");
         }
         Ok(swept)
     }

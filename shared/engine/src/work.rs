@@ -1,5 +1,5 @@
-//! What the queue says is due: the next turn of a conversation's queue, or a turn whose
-//! attempt died.
+//! What the queue says is due: the next turn of a conversation's queue, a turn whose
+//! attempt died, or an erasure that was interrupted.
 //!
 //! A message is a hint and nothing more. What it leads to is decided from the rows, so
 //! one that comes twice, late, out of order or not at all changes only when something
@@ -57,6 +57,7 @@ impl Engine {
     pub async fn handle(&self, message: &Message, deadline: Option<Timestamp>) -> Result<(), Error> {
         match message {
             Message::Turn { tenant, key } => self.due(tenant, key, deadline).await,
+            Message::Erase { tenant, conversation } => self.finish_erasure(tenant, conversation).await,
         }
     }
 

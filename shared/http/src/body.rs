@@ -1,6 +1,6 @@
 //! Bodies read strictly: bounded, without doubled keys, every fault named.
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 use turnwise_core::fault::{Fault, Faults};
@@ -26,16 +26,24 @@ impl JsonBody {
     /// # Errors
     /// [`Error::BodyTooLarge`], or [`Error::Invalid`] when it is not a JSON object.
     pub async fn read(body: Body) -> Result<Self, Error> {
-        let bytes = match Limited::new(body, MAX_BODY_BYTES).collect().await {
-            Ok(collected) => collected.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => return Err(Error::BodyTooLarge),
-            Err(error) => return Err(invalid(format!("The body could not be read: {error}."))),
-        };
-        let value = json::parse(&bytes).map_err(|fault| Error::Invalid(fault.into()))?;
+        Self::parse(&collected(body).await?)
+    }
+
+    /// Reads a body that may be left out.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_if_any(body: Body) -> Result<Self, Error> {
+        let bytes = collected(body).await?;
+        Self::parse(if bytes.is_empty() { b"{}" } else { &bytes })
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        let value = json::parse(bytes).map_err(|fault| Error::Invalid(fault.into()))?;
         let Value::Object(fields) = value else {
             return Err(invalid("The body must be a JSON object.".to_owned()));
         };
-        let raw = json::raw_fields(&bytes).map_err(|fault| Error::Invalid(fault.into()))?;
+        let raw = json::raw_fields(bytes).map_err(|fault| Error::Invalid(fault.into()))?;
         Ok(Self { fields, raw, faults: Faults::default() })
     }
 
@@ -62,6 +70,14 @@ impl JsonBody {
             self.faults.add(name, format!("Expected {kind}, got {}.", kind_of(value)));
         }
         read
+    }
+}
+
+async fn collected(body: Body) -> Result<Bytes, Error> {
+    match Limited::new(body, MAX_BODY_BYTES).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::BodyTooLarge),
+        Err(error) => Err(invalid(format!("The body could not be read: {error}."))),
     }
 }
 

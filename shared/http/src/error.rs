@@ -12,7 +12,7 @@ use serde::Serialize;
 use turnwise_core::category::{Category, Severity};
 use turnwise_core::fault::Faults;
 use turnwise_core::limits::{MAX_BODY_BYTES, MAX_QUEUED_TURNS};
-use turnwise_core::turn::{Failure, Outcome};
+use turnwise_core::turn::{CONVERSATION_DELETED, Failure, Outcome};
 use turnwise_engine::turn::Facts;
 use utoipa::ToSchema;
 
@@ -291,7 +291,7 @@ fn engine(error: &turnwise_engine::Error) -> Answer {
         }
         Engine::ConversationErased => Answer::new(Category::NotFoundError, "The conversation was deleted.")
             .status(StatusCode::GONE)
-            .code("conversation_deleted"),
+            .code(CONVERSATION_DELETED),
         Engine::Queue(error) => {
             tracing::error!(%error, "the queue failed");
             Answer::new(Category::InternalError, "The queue does not answer. Try again.")
@@ -324,6 +324,7 @@ fn failed(failure: &Failure, facts: Option<&Facts>, replayed: bool) -> Answer {
         }
         Category::InternalError if retryable => StatusCode::SERVICE_UNAVAILABLE,
         Category::ValidationError if failure.outcome == Outcome::Cancelled => StatusCode::CONFLICT,
+        Category::NotFoundError if failure.code == CONVERSATION_DELETED => StatusCode::GONE,
         Category::ApiError
         | Category::NetworkError
         | Category::ValidationError

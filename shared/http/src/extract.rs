@@ -34,6 +34,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     }
 }
 
+/// The path's two variable segments, decoded.
+#[derive(Debug)]
+pub(crate) struct Segments(pub(crate) String, pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segments {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let path = Path::from_request_parts(parts, state).await;
+        path.map(|Path((first, second))| Self(first, second)).map_err(|rejection| fault("path", &rejection.body_text()))
+    }
+}
+
 /// How many rows a page has, from the query's `limit`.
 ///
 /// # Errors

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use axum::http::header::IF_MATCH;
 use turnwise_core::fault::{Fault, Faults};
+use turnwise_core::id::TurnKey;
 use turnwise_core::limits::BUSY_WAIT;
 use turnwise_core::turn::{Delivery, OnBusy};
 
@@ -44,14 +45,7 @@ impl TurnHeaders {
     /// Reads the headers; faults are added to `faults`.
     #[must_use]
     pub fn read(headers: &HeaderMap, faults: &mut Faults) -> Self {
-        let mut text = |name: &'static str| match headers.get(name).map(|value| std::str::from_utf8(value.as_bytes())) {
-            None => None,
-            Some(Ok(text)) => Some(text.trim().to_owned()),
-            Some(Err(_)) => {
-                faults.add(name, "The header is not UTF-8.");
-                None
-            }
-        };
+        let mut text = |name| text(headers, name, faults);
         let (key, number) = (text(IDEMPOTENCY_KEY), text(IF_MATCH.as_str()));
         let (delivery, on_busy, prefer) = (text(DELIVERY), text(ON_BUSY), text("prefer"));
         Self {
@@ -85,6 +79,24 @@ impl Prefer {
             }
         }
         prefer
+    }
+}
+
+/// The idempotency key of a request that takes no turn.
+#[must_use]
+pub fn idempotency_key(headers: &HeaderMap, faults: &mut Faults) -> Option<String> {
+    let key = text(headers, IDEMPOTENCY_KEY, faults)?;
+    // The same rules as for the key of a turn.
+    faults.keep(TurnKey::hidden("Idempotency-Key", &key)).map(|_| key)
+}
+
+fn text(headers: &HeaderMap, name: &'static str, faults: &mut Faults) -> Option<String> {
+    match std::str::from_utf8(headers.get(name)?.as_bytes()) {
+        Ok(text) => Some(text.trim().to_owned()),
+        Err(_) => {
+            faults.add(name, "The header is not UTF-8.");
+            None
+        }
     }
 }
 

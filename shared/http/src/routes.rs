@@ -1,6 +1,6 @@
 //! The route table: every operation, its path, and the function that serves it.
 
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 
 use crate::app::App;
 use crate::handlers;
@@ -10,7 +10,7 @@ use crate::handlers;
 pub enum Function {
     /// Generates answers; its responses can stream.
     Stream,
-    /// Reads conversations and turns.
+    /// Reads and changes conversations, reads and cancels turns.
     Conversations,
     /// Models, health, the OpenAPI document.
     Models,
@@ -48,7 +48,7 @@ pub enum Entry {
 /// One operation.
 #[derive(Debug, Clone, Copy)]
 pub struct Route {
-    /// `GET` or `POST`.
+    /// `GET`, `POST` or `DELETE`.
     pub method: &'static str,
     /// In axum's and OpenAPI's form: `/v1/threads/{id}/turns`.
     pub path: &'static str,
@@ -76,11 +76,81 @@ pub const ROUTES: &[Route] = &[
         handler: || post(handlers::chat_completions::create_chat_completion),
     },
     Route {
+        method: "POST",
+        path: "/v1/conversations",
+        function: Function::Conversations,
+        entry: Entry::Keyed,
+        handler: || post(handlers::conversations::objects::create_conversation),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/conversations/{id}",
+        function: Function::Conversations,
+        entry: Entry::Keyed,
+        handler: || get(handlers::conversations::objects::get_conversation),
+    },
+    Route {
+        method: "POST",
+        path: "/v1/conversations/{id}",
+        function: Function::Conversations,
+        entry: Entry::Keyed,
+        handler: || post(handlers::conversations::objects::update_conversation),
+    },
+    Route {
+        method: "DELETE",
+        path: "/v1/conversations/{id}",
+        function: Function::Conversations,
+        entry: Entry::Keyed,
+        handler: || delete(handlers::conversations::delete::delete_conversation),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/conversations/{id}/items",
+        function: Function::Conversations,
+        entry: Entry::Keyed,
+        handler: || get(handlers::conversations::items::list_items),
+    },
+    Route {
+        method: "POST",
+        path: "/v1/conversations/{id}/items",
+        function: Function::Conversations,
+        entry: Entry::Keyed,
+        handler: || post(handlers::conversations::items::add_items),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/conversations/{id}/items/{item}",
+        function: Function::Conversations,
+        entry: Entry::Keyed,
+        handler: || get(handlers::conversations::items::get_item),
+    },
+    Route {
+        method: "DELETE",
+        path: "/v1/conversations/{id}/items/{item}",
+        function: Function::Conversations,
+        entry: Entry::Keyed,
+        handler: || delete(handlers::conversations::items::delete_item),
+    },
+    Route {
         method: "GET",
         path: "/v1/threads",
         function: Function::Conversations,
         entry: Entry::Keyed,
         handler: || get(handlers::threads::list_threads),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/threads/{id}",
+        function: Function::Conversations,
+        entry: Entry::Keyed,
+        handler: || get(handlers::threads::get_thread),
+    },
+    Route {
+        method: "DELETE",
+        path: "/v1/threads/{id}",
+        function: Function::Conversations,
+        entry: Entry::Keyed,
+        handler: || delete(handlers::conversations::delete::delete_thread),
     },
     Route {
         method: "GET",

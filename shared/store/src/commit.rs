@@ -1,6 +1,7 @@
 //! T2 and T2f: an attempt commits its answer, or its failure, and lets go of the
 //! lock. One transaction; only the owner of the newest fence gets it through.
 
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use turnwise_core::id::ConversationId;
 use turnwise_core::time::Timestamp;
@@ -63,9 +64,9 @@ pub enum Committed {
 
 /// What becomes of the conversation with its lock.
 #[derive(Clone, Copy)]
-enum Release {
+enum Release<'a> {
     /// A turn more.
-    Committed,
+    Committed(&'a CommitTurn<'a>),
     /// A turn back in the queue.
     Requeued,
     /// Nothing else.
@@ -82,7 +83,7 @@ impl Store {
     pub async fn commit_turn(&self, commit: &CommitTurn<'_>) -> Result<Committed, Error> {
         let claim = commit.claim;
         let mut members = vec![
-            self.release_lock(claim, Release::Committed, commit.now)?,
+            self.release_lock(claim, Release::Committed(commit), commit.now)?,
             self.end_turn(claim, commit.turn)?,
             self.put_new(commit.messages.write(&claim.tenant, &claim.key.conversation))?,
         ];
@@ -90,7 +91,7 @@ impl Store {
         if let Some(end) = commit.log_end {
             members.push(self.log_end_member(claim, end)?);
         }
-        if claim.number == 1 && !claim.key.conversation.is_hidden() {
+        if is_listed_now(claim) {
             members.extend(self.list_members(claim, commit.user, commit.now)?);
         }
         self.finish("commit_turn", claim, commit.turn, members).await
@@ -143,7 +144,7 @@ impl Store {
         }
     }
 
-    fn release_lock(&self, claim: &Claim, release: Release, now: Timestamp) -> Result<TransactWriteItem, Error> {
+    fn release_lock(&self, claim: &Claim, release: Release<'_>, now: Timestamp) -> Result<TransactWriteItem, Error> {
         let newest = "fence = :epoch";
         let mine = "#owner = :owner";
         let released = "REMOVE #owner, owner_turn, lease_until";
@@ -156,10 +157,7 @@ impl Store {
             .expression_attribute_values(":owner", text(claim.attempt.as_str()))
             .expression_attribute_values(":now", instant(now));
         let update = match release {
-            Release::Committed => update
-                .update_expression(format!("SET head = :head, version = version + :one, updated_at = :now {released}"))
-                .expression_attribute_values(":head", number(claim.number))
-                .expression_attribute_values(":one", number(1)),
+            Release::Committed(commit) => count(update, commit, released),
             Release::Requeued => update
                 .update_expression(format!("SET queued = queued + :one, updated_at = :now {released}"))
                 .expression_attribute_values(":one", number(1)),
@@ -195,4 +193,34 @@ impl Store {
         let put = Put::builder().table_name(&*self.table).set_item(Some(row));
         transact::put(put.condition_expression("attribute_not_exists(pk)"))
     }
+}
+
+/// A conversation is listed with its first turn.
+fn is_listed_now(claim: &Claim) -> bool {
+    claim.number == 1 && !claim.key.conversation.is_hidden()
+}
+
+/// Adds a committed turn to its conversation: its number, what it came to and, of the
+/// first, where the conversation is listed, so that its erasure finds the lists.
+fn count(update: UpdateBuilder, commit: &CommitTurn<'_>, released: &str) -> UpdateBuilder {
+    let claim = commit.claim;
+    let (usage, cost) = match &commit.turn.state {
+        State::Completed(commit) => (Some(commit.usage), commit.cost),
+        State::Queued { .. } | State::Processing | State::Failed(_) => (None, None),
+    };
+    let listed = if is_listed_now(claim) { ", #user = :user, listed_at = :now" } else { "" };
+    let set = format!("SET head = :head, version = version + :one, updated_at = :now{listed}");
+    let add = "ADD messages :messages, input_tokens :input, output_tokens :output, cost_pico_usd :cost";
+    let update = update
+        .update_expression(format!("{set} {released} {add}"))
+        .expression_attribute_values(":head", number(claim.number))
+        .expression_attribute_values(":one", number(1))
+        .expression_attribute_values(":messages", number(commit.messages.parts))
+        .expression_attribute_values(":input", number(usage.map_or(0, |usage| usage.total_input())))
+        .expression_attribute_values(":output", number(usage.map_or(0, |usage| usage.total_output())))
+        .expression_attribute_values(":cost", number(cost.unwrap_or_default().0));
+    if listed.is_empty() {
+        return update;
+    }
+    update.expression_attribute_names("#user", "user").expression_attribute_values(":user", text(commit.user))
 }

@@ -2,6 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use turnwise_core::id::{AttemptId, ConversationId, ProjectId, Tenant, TurnId};
+use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{Conversation, Holder};
 
 use crate::client::Store;
@@ -20,12 +21,18 @@ pub struct Opened {
 }
 
 impl Store {
-    /// Reads a conversation with its `rows` newest rows: one round
-    /// trip, strongly consistent.
+    /// Reads a conversation with its `rows` newest rows, without those that have expired
+    /// by `now`: one round trip, strongly consistent.
     ///
     /// # Errors
     /// When the table does not answer or a row cannot be read.
-    pub async fn open(&self, tenant: &Tenant, conversation: &ConversationId, rows: usize) -> Result<Opened, Error> {
+    pub async fn open(
+        &self,
+        tenant: &Tenant,
+        conversation: &ConversationId,
+        rows: usize,
+        now: Timestamp,
+    ) -> Result<Opened, Error> {
         let limit = i32::try_from(rows.saturating_add(1)).unwrap_or(i32::MAX);
         let page = self
             .dynamo
@@ -50,6 +57,7 @@ impl Store {
             }
         }
         opened.newest.truncate(rows);
+        opened.newest.retain(|entry| !entry.has_expired(now));
         opened.newest.reverse();
         Ok(opened)
     }

@@ -10,9 +10,10 @@ use turnwise_core::time::Timestamp;
 
 use crate::client::Store;
 use crate::error::Error;
-use crate::item::{Item, Row, binary, instant, text};
+use crate::item::{Item, Row, binary, instant, number, text};
 use crate::keys;
 use crate::pack::{pack, unpack};
+use crate::schema::TTL;
 
 /// One row of a conversation.
 #[derive(Debug, Clone)]
@@ -38,6 +39,8 @@ pub struct CommittedTurn {
     pub echo: RawMap,
     /// When it was committed.
     pub completed_at: Timestamp,
+    /// When it is as if it were gone, if ever.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// Items that were added to a conversation by hand.
@@ -49,6 +52,10 @@ pub struct AddedItems {
     pub items: Box<RawValue>,
     /// When they were added.
     pub added_at: Timestamp,
+    /// When they are as if they were gone, if ever.
+    pub expires_at: Option<Timestamp>,
+    /// The request that added them, by which it finds its own row when a reply was lost.
+    pub request: String,
 }
 
 /// What came in with a turn, in the form of the route it came by. Null stands in the
@@ -68,7 +75,11 @@ pub enum Content {
 pub struct PackedEntry {
     row: RowId,
     turn: Option<TurnId>,
+    request: Option<String>,
     at: Timestamp,
+    expires_at: Option<Timestamp>,
+    /// Messages or items that came in with it, and its answer.
+    pub(crate) parts: u64,
     body: Vec<u8>,
 }
 
@@ -96,7 +107,7 @@ struct StoredBody {
 }
 
 impl Store {
-    /// The committed turn number `number`.
+    /// The committed turn number `number`, as long as it is kept.
     ///
     /// # Errors
     /// When the table does not answer or the row cannot be read.
@@ -105,23 +116,40 @@ impl Store {
         tenant: &Tenant,
         conversation: &ConversationId,
         number: u64,
+        now: Timestamp,
     ) -> Result<Option<CommittedTurn>, Error> {
+        let entry = self.entry(tenant, conversation, RowId::of_turn(number), now).await?;
+        entry.map(Entry::into_turn).transpose()
+    }
+
+    /// One row of a conversation, as long as it is kept.
+    ///
+    /// # Errors
+    /// When the table does not answer or the row cannot be read.
+    pub async fn entry(
+        &self,
+        tenant: &Tenant,
+        conversation: &ConversationId,
+        row: RowId,
+        now: Timestamp,
+    ) -> Result<Option<Entry>, Error> {
         let answer = self
             .dynamo
             .get_item()
             .table_name(&*self.table)
             .consistent_read(true)
             .key("pk", text(keys::conversation(tenant, conversation)))
-            .key("sk", text(keys::entry(RowId::of_turn(number))))
+            .key("sk", text(keys::entry(row)))
             .send()
             .await
-            .map_err(|error| Error::from_sdk("get_committed_turn", &error))?;
-        answer.item().map(|item| read(item)?.into_turn()).transpose()
+            .map_err(|error| Error::from_sdk("get_entry", &error))?;
+        let entry = answer.item().map(read).transpose()?;
+        Ok(entry.filter(|entry| !entry.has_expired(now)))
     }
 
     /// Rows of a conversation in its order, from the one after `after`, at most `limit`;
-    /// fewer when a megabyte of rows is full before. Newest first where `backwards` says
-    /// so: then those before `after`, or the newest.
+    /// fewer only where there are no more. Newest first where `backwards` says so: then
+    /// those before `after`, or the newest. Rows that have expired by `now` are left out.
     ///
     /// # Errors
     /// When the table does not answer or a row cannot be read.
@@ -132,6 +160,7 @@ impl Store {
         after: Option<RowId>,
         backwards: bool,
         limit: usize,
+        now: Timestamp,
     ) -> Result<Vec<Entry>, Error> {
         let (first, last) = match (after, backwards) {
             (None, _) => (keys::MESSAGES.to_owned(), keys::LAST_ENTRY.to_owned()),
@@ -140,7 +169,7 @@ impl Store {
         };
         // The ends belong to the range, so the row of `after` may come along.
         let one_more = limit.saturating_add(usize::from(after.is_some()));
-        let page = self
+        let query = self
             .dynamo
             .query()
             .table_name(&*self.table)
@@ -150,14 +179,24 @@ impl Store {
             .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
             .expression_attribute_values(":pk", text(keys::conversation(tenant, conversation)))
             .expression_attribute_values(":first", text(first))
-            .expression_attribute_values(":last", text(last))
-            .send()
-            .await
-            .map_err(|error| Error::from_sdk("list_entries", &error))?;
-        let mut entries = page.items().iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        entries.retain(|entry| after != Some(entry.row()));
-        entries.truncate(limit);
-        Ok(entries)
+            .expression_attribute_values(":last", text(last));
+        let mut entries = Vec::new();
+        let mut start: Option<Item> = None;
+        loop {
+            let page = query.clone().set_exclusive_start_key(start).send().await;
+            let page = page.map_err(|error| Error::from_sdk("list_entries", &error))?;
+            for item in page.items() {
+                let entry = read(item)?;
+                if after != Some(entry.row()) && !entry.has_expired(now) {
+                    entries.push(entry);
+                }
+            }
+            start = page.last_evaluated_key().cloned();
+            if start.is_none() || entries.len() >= limit {
+                entries.truncate(limit);
+                return Ok(entries);
+            }
+        }
     }
 }
 
@@ -187,6 +226,17 @@ impl Entry {
         texts + std::mem::size_of::<Self>()
     }
 
+    /// Whether it is as if it were gone. DynamoDB deletes expired rows late, so whoever
+    /// reads one has to ask.
+    #[must_use]
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        let expires_at = match self {
+            Self::Turn(turn) => turn.expires_at,
+            Self::Added(added) => added.expires_at,
+        };
+        expires_at.is_some_and(|expires_at| expires_at <= now)
+    }
+
     /// The turn, if it is one.
     #[must_use]
     pub fn as_turn(&self) -> Option<&CommittedTurn> {
@@ -205,6 +255,12 @@ impl Entry {
 }
 
 impl CommittedTurn {
+    /// Whether its answer was deleted.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        is_null(&self.output)
+    }
+
     /// The turn as its row will hold it.
     ///
     /// # Errors
@@ -218,7 +274,10 @@ impl CommittedTurn {
         Ok(PackedEntry {
             row: RowId::of_turn(self.number),
             turn: Some(self.turn.clone()),
+            request: None,
             at: self.completed_at,
+            expires_at: self.expires_at,
+            parts: parts(input.or(items)) + u64::from(!is_null(&self.output)),
             body: pack(&Body { input, items, output: Some(&self.output), echo })?,
         })
     }
@@ -231,7 +290,15 @@ impl AddedItems {
     /// When they cannot be packed.
     pub fn pack(&self) -> Result<PackedEntry, Error> {
         let body = Body { input: None, items: Some(&self.items), output: None, echo: None };
-        Ok(PackedEntry { row: self.row, turn: None, at: self.added_at, body: pack(&body)? })
+        Ok(PackedEntry {
+            row: self.row,
+            turn: None,
+            request: Some(self.request.clone()),
+            at: self.added_at,
+            expires_at: self.expires_at,
+            parts: parts(Some(&self.items)),
+            body: pack(&body)?,
+        })
     }
 }
 
@@ -242,6 +309,17 @@ impl PackedEntry {
         self.body.len()
     }
 
+    /// Which row it is.
+    #[must_use]
+    pub const fn row(&self) -> RowId {
+        self.row
+    }
+
+    /// The request that adds it, if it is one of items added by hand.
+    pub(crate) fn request(&self) -> Option<&str> {
+        self.request.as_deref()
+    }
+
     pub(crate) fn write(&self, tenant: &Tenant, conversation: &ConversationId) -> Item {
         let row = [
             ("pk", text(keys::conversation(tenant, conversation))),
@@ -250,8 +328,21 @@ impl PackedEntry {
             ("body", binary(self.body.clone())),
         ];
         let turn = self.turn.iter().map(|turn| ("turn", text(turn.as_str())));
-        row.into_iter().chain(turn).map(|(name, value)| (name.to_owned(), value)).collect()
+        let request = self.request.iter().map(|request| ("request", text(&**request)));
+        let ttl = self.expires_at.iter().map(|at| (TTL, number(at.as_secs())));
+        row.into_iter().chain(turn).chain(request).chain(ttl).map(|(name, value)| (name.to_owned(), value)).collect()
     }
+}
+
+fn is_null(value: &RawValue) -> bool {
+    value.get() == "null"
+}
+
+/// How many elements of the array are there still.
+fn parts(array: Option<&RawValue>) -> u64 {
+    let elements = array.and_then(|array| serde_json::from_str::<Vec<&RawValue>>(array.get()).ok());
+    let there = elements.into_iter().flatten().filter(|element| !is_null(element));
+    u64::try_from(there.count()).unwrap_or(u64::MAX)
 }
 
 pub(crate) fn read(item: &Item) -> Result<Entry, Error> {
@@ -259,9 +350,11 @@ pub(crate) fn read(item: &Item) -> Result<Entry, Error> {
     let id = keys::parse_entry(&row.text("sk")?)?;
     let body: StoredBody = unpack(row.maybe_bytes("body")?.unwrap_or_default())?;
     let at = row.instant("completed_at")?;
+    let expires_at = row.maybe_number(TTL)?.map(|seconds| Timestamp(seconds.saturating_mul(1000)));
     let Some(turn) = row.maybe_text("turn")? else {
         let items = body.items.ok_or_else(|| Error::corrupt(format!("row {id:?} without items")))?;
-        return Ok(Entry::Added(AddedItems { row: id, items, added_at: at }));
+        let request = row.maybe_text("request")?.unwrap_or_default();
+        return Ok(Entry::Added(AddedItems { row: id, items, added_at: at, expires_at, request }));
     };
     let input = match (body.input, body.items) {
         (Some(messages), _) => Content::Messages(messages),
@@ -275,5 +368,6 @@ pub(crate) fn read(item: &Item) -> Result<Entry, Error> {
         output: body.output.unwrap_or_else(|| RawValue::NULL.to_owned()),
         echo: body.echo,
         completed_at: at,
+        expires_at,
     }))
 }

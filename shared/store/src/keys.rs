@@ -31,6 +31,15 @@ pub(crate) const QUEUED_SHARDS: u8 = 16;
 /// Sort key prefix of a conversation's queue.
 pub(crate) const QUEUE: &str = "Q#";
 
+/// Partitions of the index of conversations whose erasure has begun and not ended.
+pub(crate) const ERASE_SHARDS: u8 = 16;
+
+/// Sort key prefix of the idempotency keys under which items were added.
+pub(crate) const ADDED_KEYS: &str = "I#";
+
+/// Sort key prefix of a conversation's turns.
+pub(crate) const TURNS: &str = "T#";
+
 /// Partitions a day's usage counters and ledger lines are spread over.
 pub(crate) const DAY_SHARDS: u8 = 4;
 
@@ -39,6 +48,9 @@ const INSTANT_DIGITS: usize = 15;
 
 /// Hexadecimal digits that tell apart conversations of one millisecond.
 const THREAD_DIGITS: usize = 32;
+
+/// Sort key prefix of every row of a stream log.
+pub(crate) const LOG_BATCHES: &str = "E";
 
 /// Sort key of a stream log's terminal row; sorts behind every batch of its epoch.
 const LOG_END: &str = "END";
@@ -65,7 +77,13 @@ pub(crate) fn parse_entry(sk: &str) -> Result<RowId, Error> {
 }
 
 pub(crate) fn turn(turn: &TurnId) -> String {
-    format!("T#{turn}")
+    format!("{TURNS}{turn}")
+}
+
+/// What was added under the idempotency key `key`. It is hashed: a key may be longer
+/// than is worth paying for.
+pub(crate) fn added_key(key: &str) -> String {
+    format!("{ADDED_KEYS}{}", Digest::of(key))
 }
 
 /// A place in a conversation's queue.
@@ -140,10 +158,21 @@ pub(crate) fn queued_shard(shard: u8) -> String {
     format!("QUEUED#{shard}")
 }
 
-/// One of 16, evenly spread: the first hexadecimal digit of a digest.
+pub(crate) fn erase(tenant: &Tenant, conversation: &ConversationId) -> String {
+    erase_shard(digit(&format!("{tenant}#{conversation}")) % ERASE_SHARDS)
+}
+
+pub(crate) fn erase_shard(shard: u8) -> String {
+    format!("ERASE#{shard}")
+}
+
 fn sixteenth(tenant: &Tenant, key: &TurnKey) -> u8 {
-    let digest = Digest::of(format!("{tenant}#{}#{}", key.conversation, key.turn));
-    u8::from_str_radix(&digest.as_str()[..1], 16).unwrap_or(0)
+    digit(&format!("{tenant}#{}#{}", key.conversation, key.turn))
+}
+
+/// One of 16, evenly spread: the first hexadecimal digit of a digest.
+fn digit(text: &str) -> u8 {
+    u8::from_str_radix(&Digest::of(text).as_str()[..1], 16).unwrap_or(0)
 }
 
 pub(crate) fn dead_letters(tenant: &Tenant) -> String {
@@ -184,14 +213,16 @@ pub(crate) fn parse_instant(text: &str) -> Result<Timestamp, Error> {
 
 /// The tenant and turn whose row has these keys.
 pub(crate) fn parse_turn(pk: &str, sk: &str) -> Result<(Tenant, TurnKey), Error> {
-    let parts = pk.strip_prefix("C#").and_then(|rest| rest.split_once('#')).zip(sk.strip_prefix("T#"));
-    let ((tenant, conversation), turn) =
-        parts.ok_or_else(|| Error::corrupt(format!("keys of a turn: {pk:?}, {sk:?}")))?;
-    let key = TurnKey {
-        conversation: ConversationId::from_stored(conversation.to_owned()),
-        turn: TurnId::from_stored(turn.to_owned()),
-    };
-    Ok((Tenant::from_stored(tenant.to_owned()), key))
+    let (tenant, conversation) = parse_conversation(pk)?;
+    let turn = sk.strip_prefix(TURNS).ok_or_else(|| Error::corrupt(format!("keys of a turn: {pk:?}, {sk:?}")))?;
+    Ok((tenant, TurnKey { conversation, turn: TurnId::from_stored(turn.to_owned()) }))
+}
+
+/// The tenant and conversation whose rows have this partition key.
+pub(crate) fn parse_conversation(pk: &str) -> Result<(Tenant, ConversationId), Error> {
+    let parts = pk.strip_prefix("C#").and_then(|rest| rest.split_once('#'));
+    let (tenant, conversation) = parts.ok_or_else(|| Error::corrupt(format!("key of a conversation: {pk:?}")))?;
+    Ok((Tenant::from_stored(tenant.to_owned()), ConversationId::from_stored(conversation.to_owned())))
 }
 
 #[cfg(test)]
@@ -207,7 +238,7 @@ mod tests {
         assert!(entry(RowId::of_turn(3)) < added && added < entry(RowId::of_turn(4)));
         assert_eq!(parse_entry(&added).unwrap(), RowId { number: 3, version: 7 });
         assert_eq!(parse_entry(&entry(RowId::of_turn(3))).unwrap(), RowId::of_turn(3));
-        assert!("T#a" > META && place(1).as_str() > META && "H#1" < MESSAGES);
+        assert!("T#a" > META && place(1).as_str() > META && added_key("k").as_str() < MESSAGES);
         assert_eq!(parse_place(&place(12)).unwrap(), 12);
     }
 

@@ -5,18 +5,22 @@
 //!
 //! - [`Store`]: the table; its operations stand in one file each:
 //!   `begin` (T1), `commit` (T2 and T2f), `enqueue` (T0), `revoke`, `lease`, `locks`,
-//!   `dead_letters`, `execution`, `conversation`, `history`, `stream_log`, `threads`, `ledger`, `audit`
+//!   `dead_letters`, `execution`, `conversation`, `overview`, `create`, `change`, `erase`, `history`,
+//!   `stream_log`, `threads`, `ledger`, `audit`
 //! - [`client`]: how the SDK is set up; [`schema`]: the table's definition
 //! - [`queue`]: the queue, SQS or in process
 //! - [`error`]: what can go wrong, by what the caller can do about it
 
 mod audit;
 mod begin;
+mod change;
 pub mod client;
 mod commit;
 mod conversation;
+mod create;
 mod dead_letters;
 mod enqueue;
+mod erase;
 pub mod error;
 mod execution;
 mod history;
@@ -25,6 +29,7 @@ mod keys;
 mod lease;
 mod ledger;
 mod locks;
+mod overview;
 mod pack;
 pub mod queue;
 mod revoke;
@@ -36,17 +41,21 @@ mod turn_row;
 
 pub use audit::AuditEntry;
 pub use begin::{BeginTurn, Begun};
+pub use change::{AddItems, AddedUnderKey, Changed, ReplaceEntry};
 pub use client::Store;
 pub use commit::{CommitTurn, Committed, FailTurn};
 pub use conversation::Opened;
+pub use create::{CreateConversation, FIRST_VERSION};
 pub use dead_letters::{DeadLetter, DeadLetterPage};
 pub use enqueue::{DueTurn, EnqueueTurn, Enqueued, QueueHead};
+pub use erase::{HalfErased, Remains};
 pub use error::Error;
 pub use execution::{BeginExecution, ExecutionBegun, ExecutionId};
 pub use history::{AddedItems, CommittedTurn, Content, Entry, PackedEntry};
 pub use lease::{Beat, HeldTurn};
 pub use ledger::{LedgerLine, Phase, RecordLedger};
 pub use locks::ReleaseLock;
+pub use overview::{Overview, Totals};
 pub use revoke::{RevokeTurn, Revoked};
 pub use stream_log::{Batch, LogEnd, LogPage};
 pub use threads::{ThreadPage, ThreadRow};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, mpsc};
-use turnwise_core::id::{Tenant, TurnKey};
+use turnwise_core::id::{ConversationId, Tenant, TurnKey};
 
 /// Longest delay SQS takes; a longer one is cut, as the row knows when it is due.
 const MAX_DELAY: Duration = Duration::from_secs(900);
@@ -27,6 +27,13 @@ pub enum Message {
         tenant: Tenant,
         /// Which.
         key: TurnKey,
+    },
+    /// A conversation whose erasure has begun and perhaps not ended.
+    Erase {
+        /// Whose.
+        tenant: Tenant,
+        /// Which.
+        conversation: ConversationId,
     },
 }
 

@@ -1,7 +1,7 @@
 //! A turn's row: the record of its idempotency key.
 
 use turnwise_core::digest::Digest;
-use turnwise_core::id::{AttemptId, Tenant, TurnKey};
+use turnwise_core::id::{AttemptId, ConversationId, Tenant, TurnKey};
 use turnwise_core::turn::{Delivery, State, Turn};
 
 use crate::client::Store;
@@ -27,6 +27,43 @@ impl Store {
             .await
             .map_err(|error| Error::from_sdk("get_turn", &error))?;
         answer.item().map(read).transpose()
+    }
+
+    /// The numbers of the committed turns of a conversation whose input had the digest
+    /// `input_hash`, in order. Reads the rows of all its turns: a row for each digest
+    /// would be written with every turn, and asked for by few.
+    ///
+    /// # Errors
+    /// When the table does not answer or a row cannot be read.
+    pub async fn turns_with_input(
+        &self,
+        tenant: &Tenant,
+        conversation: &ConversationId,
+        input_hash: &Digest,
+    ) -> Result<Vec<u64>, Error> {
+        let mut rows = self
+            .dynamo
+            .query()
+            .table_name(&*self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :turns)")
+            .filter_expression("input_hash = :hash AND attribute_exists(#commit)")
+            .expression_attribute_names("#commit", "commit")
+            .expression_attribute_values(":pk", text(keys::conversation(tenant, conversation)))
+            .expression_attribute_values(":turns", text(keys::TURNS))
+            .expression_attribute_values(":hash", binary(input_hash.to_bytes()))
+            .into_paginator()
+            .items()
+            .send();
+        let mut numbers = Vec::new();
+        while let Some(row) = rows.next().await {
+            let turn = read(&row.map_err(|error| Error::from_sdk("turns_with_input", &error))?)?;
+            if let State::Completed(commit) = turn.state {
+                numbers.push(commit.number);
+            }
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
     }
 }
 

@@ -7,6 +7,7 @@ mod bad_input;
 mod broken_streams;
 mod busy;
 mod cancel;
+mod conversations;
 mod dead_letters;
 mod failed;
 mod history;

@@ -36,6 +36,16 @@ const EVENTS: &[(&str, &str, Expected)] = &[
     ("thread-turns", "conversations", Status(200, "Echo: ")),
     ("turn", "conversations", Status(200, "Echo: ")),
     ("turn-cancel", "conversations", Status(409, "turn_ended")),
+    ("thread", "conversations", Status(200, "\"object\":\"thread\"")),
+    ("thread-delete", "conversations", Status(404, "thread_not_found")),
+    ("conversation-create", "conversations", Status(200, "\"topic\":\"demo\"")),
+    ("conversation", "conversations", Status(200, "\"topic\":\"demo\"")),
+    ("conversation-update", "conversations", Status(200, "\"topic\":\"sample\"")),
+    ("conversation-items-add", "conversations", Status(200, "Please be brief.")),
+    ("conversation-items", "conversations", Status(200, "My name is Ada.")),
+    ("conversation-item", "conversations", Status(200, "My name is Ada.")),
+    ("conversation-item-delete", "conversations", Status(200, "\"topic\":\"sample\"")),
+    ("conversation-delete", "conversations", Status(200, "conversation.deleted")),
     ("models", "models", Status(200, "local/echo")),
     ("model", "models", Status(200, "local/echo")),
     ("healthz", "models", Status(200, "ok")),
@@ -106,7 +116,7 @@ async fn check(event: &str, function: &Function, expected: &Expected) {
         }
         Swept(stuck, due) => {
             let response = invocation.value().await;
-            assert_eq!(response, json!({"stuck": stuck, "due": due}), "{event}: {}", function.log());
+            assert_eq!(response, json!({"stuck": stuck, "due": due, "half_erased": 0}), "{event}: {}", function.log());
         }
     }
 }

@@ -4,11 +4,14 @@
 //!
 //! - [`Net`]: the faults of one run, drawn from its seed, and what was hit
 //! - `connector`: the HTTP client of one process, with its faults
+//! - [`Cut`]: the HTTP client of a process to which something happens at one of its requests
 //! - [`kinds`]: what can go wrong, and with which operation
 
 mod connector;
+mod cut;
 pub mod kinds;
 mod net;
 
 pub use connector::Process;
+pub use cut::{Cut, Happens};
 pub use net::{Coverage, Net};

@@ -28,6 +28,30 @@ impl RowId {
     pub const fn of_turn(number: u64) -> Self {
         Self { number, version: 0 }
     }
+
+    /// A place behind every row before this one; `None` before the first.
+    #[must_use]
+    pub fn just_before(self) -> Option<Self> {
+        match self.version.checked_sub(1) {
+            Some(version) => Some(Self { version, ..self }),
+            None => Some(Self { number: self.number.checked_sub(1)?, version: Self::LAST_VERSION }),
+        }
+    }
+
+    /// A place before every row behind this one.
+    #[must_use]
+    pub const fn just_after(self) -> Self {
+        Self { number: self.number, version: self.version.saturating_add(1) }
+    }
+
+    /// Behind everything that was ever added after the turn `number`.
+    #[must_use]
+    pub const fn behind_turn(number: u64) -> Self {
+        Self { number, version: Self::LAST_VERSION }
+    }
+
+    /// Larger than every version that a conversation comes to: keys have ten digits for it.
+    const LAST_VERSION: u64 = 9_999_999_999;
 }
 
 /// Where an item of a known conversation is.
@@ -142,6 +166,15 @@ mod tests {
         let mut rows = [added(1, 4), RowId::of_turn(2), RowId::of_turn(1), added(0, 1), added(1, 3)];
         rows.sort();
         assert_eq!(rows, [added(0, 1), RowId::of_turn(1), added(1, 3), added(1, 4), RowId::of_turn(2)]);
+    }
+
+    #[test]
+    fn a_row_stands_between_its_neighbours() {
+        for row in [RowId::of_turn(2), RowId { number: 2, version: 7 }, RowId { number: 0, version: 1 }] {
+            assert!(row.just_before().is_none_or(|before| before < row) && row < row.just_after());
+        }
+        assert_eq!(RowId::of_turn(2).just_before(), Some(RowId::behind_turn(1)));
+        assert_eq!(RowId::of_turn(0).just_before(), None);
     }
 
     #[test]

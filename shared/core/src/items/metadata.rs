@@ -1,10 +1,22 @@
 //! `metadata`: pairs of texts a client attaches to an object.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::reader::{OBJECT, STRING, expected};
 use crate::fault::Faults;
 use crate::limits::{MAX_METADATA_KEY_CHARS, MAX_METADATA_PAIRS, MAX_METADATA_VALUE_CHARS};
+
+/// Pairs of texts a client attaches to an object.
+pub type Metadata = BTreeMap<String, String>;
+
+/// The metadata `value`, where [`check_metadata`] finds nothing wrong with it.
+#[must_use]
+pub fn read_metadata(value: &Value) -> Metadata {
+    let pairs = value.as_object().into_iter().flatten();
+    pairs.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+}
 
 /// Adds a fault for all that is wrong with `value`, the metadata in `field`.
 pub fn check_metadata(field: &str, value: &Value, faults: &mut Faults) {

@@ -4,7 +4,7 @@
 //! - [`parse_input`], [`parse_items`]: a request's items, checked and made whole
 //! - [`messages_of_items`], [`items_of_messages`], [`output_items`]: the bridge
 //! - [`ItemId`], [`with_ids`]: names of items that need not be stored
-//! - [`chat_fields`], [`check_metadata`]: a response's parameters, checked and translated
+//! - [`chat_fields`], [`check_metadata`]: a response's parameters, checked and translated; [`Metadata`]
 //! - [`ResponseObject`]: the answer of `POST /v1/responses`
 
 mod chat_fields;
@@ -25,7 +25,7 @@ pub use chat_fields::chat_fields;
 pub use from_messages::{items_of_messages, output_items};
 pub use id::{ItemId, RowId, with_ids};
 pub use kind::Kind;
-pub use metadata::check_metadata;
+pub use metadata::{Metadata, check_metadata, read_metadata};
 pub use parse::{InputItem, Reference, parse_input, parse_items, resolve};
 pub use response::{IncompleteReason, ResponseError, ResponseObject, ResponseState};
 pub use to_messages::messages_of_items;

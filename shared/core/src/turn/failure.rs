@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::category::Category;
 
+/// The code of whatever cannot go on because its conversation was deleted.
+pub const CONVERSATION_DELETED: &str = "conversation_deleted";
+
 /// What may still become of a failed turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -32,9 +32,9 @@ pub struct Conversation {
     pub erased: bool,
     /// The project of its first turn.
     pub project: Option<ProjectId>,
-    /// When its first turn began.
+    /// When it was created, or its first turn began.
     pub created_at: Timestamp,
-    /// When a turn last began, ended or failed.
+    /// When a turn last began, ended or failed, or something was last changed by hand.
     pub updated_at: Timestamp,
 }
 

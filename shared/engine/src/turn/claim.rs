@@ -167,11 +167,15 @@ impl Engine {
             let version = conversation.as_ref().map(|conversation| conversation.version);
             if version == Some(remembered.version) {
                 self.memory.hit();
+                // What has expired since is no change, and yet gone.
+                let now = self.clock.now();
                 let older = remembered.rows.len().saturating_sub(wanted);
-                return Ok((conversation, remembered.rows[older..].to_vec()));
+                let kept = remembered.rows[older..].iter().filter(|entry| !entry.has_expired(now));
+                return Ok((conversation, kept.cloned().collect()));
             }
         }
-        let opened = self.retry(|_| self.store.open(tenant, name, wanted)).await?;
+        let now = self.clock.now();
+        let opened = self.retry(|_| self.store.open(tenant, name, wanted, now)).await?;
         if let Some(conversation) = opened.conversation.as_ref().filter(|_| wanted > 0) {
             self.memory.missed();
             let rows = opened.newest.clone().into();

@@ -236,8 +236,10 @@ impl Engine {
     ) -> Result<Answer, Error> {
         let State::Completed(commit) = &turn.state else { return Err(Error::Gone) };
         let conversation = &turn.key.conversation;
-        let messages = self.retry(|_| self.store.committed_turn(tenant, conversation, commit.number)).await?;
-        let messages = messages.ok_or(Error::Gone)?;
+        let now = self.clock.now();
+        let messages = self.retry(|_| self.store.committed_turn(tenant, conversation, commit.number, now)).await?;
+        // Expired, erased, or deleted as an item.
+        let messages = messages.filter(|turn| !turn.is_unanswered()).ok_or(Error::Gone)?;
         Ok(settle::answer(commit, messages.output))
     }
 }

@@ -102,7 +102,8 @@ impl Producer {
         let claim = &self.ready.claim;
         let (number, turn) = (claim.number, claim.key.turn.clone());
         let echo = self.input.echo.clone();
-        CommittedTurn { number, turn, input: self.kept_input(), output, echo, completed_at }
+        let expires_at = self.engine.expires_at(completed_at);
+        CommittedTurn { number, turn, input: self.kept_input(), output, echo, completed_at, expires_at }
     }
 
     fn not_committed(&self, error: &Error, text: String) -> Outcome {

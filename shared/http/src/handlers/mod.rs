@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 pub(crate) mod admin;
 pub(crate) mod chat;
 pub(crate) mod chat_completions;
+pub(crate) mod conversations;
 pub(crate) mod health;
 pub(crate) mod models;
 pub(crate) mod openapi;

@@ -1,9 +1,10 @@
-//! `GET /v1/threads` and `GET /v1/threads/{id}/turns`: conversations read back.
+//! `GET /v1/threads`, `/v1/threads/{id}` and `/v1/threads/{id}/turns`: conversations read back.
 
 use axum::extract::State;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use turnwise_core::digest::Digest;
 use turnwise_core::fault::{Fault, Faults};
 use turnwise_core::generation::answer_text;
 use turnwise_core::id::{ConversationId, ProjectId};
@@ -12,6 +13,7 @@ use turnwise_core::limits::PAGE_SIZE;
 use turnwise_engine::{CommittedTurn, Content};
 use utoipa::{IntoParams, ToSchema};
 
+use super::conversations::named;
 use crate::access::Principal;
 use crate::app::App;
 use crate::error::{Error, ErrorBody};
@@ -41,6 +43,35 @@ pub(crate) struct ThreadBody {
     pub project_id: Option<String>,
     /// When its first turn was committed, RFC 3339.
     pub created_at: String,
+}
+
+/// One conversation, with what its committed turns came to.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ThreadStats {
+    /// `thread`.
+    pub object: &'static str,
+    /// Its name.
+    pub id: String,
+    /// Its project's UUID.
+    pub project_id: Option<String>,
+    /// When it was created, or its first turn began, RFC 3339.
+    pub created_at: String,
+    /// When something last happened in it, RFC 3339.
+    pub updated_at: String,
+    /// Committed turns.
+    pub turns: u64,
+    /// Messages and items that came in, and answers; without those that were deleted.
+    pub messages: u64,
+    /// All input tokens.
+    pub input_tokens: u64,
+    /// All output tokens.
+    pub output_tokens: u64,
+    /// Cost in USD, of the turns whose models have prices.
+    pub cost_usd: f64,
+    /// Turns that wait in its queue.
+    pub queued: u64,
+    /// Whether a turn is running.
+    pub running: bool,
 }
 
 /// One page of turns, in order.
@@ -95,6 +126,8 @@ pub(crate) struct ThreadQuery {
 /// Which page of turns.
 #[derive(Debug, Deserialize, IntoParams)]
 pub(crate) struct TurnQuery {
+    /// Only turns whose input had this SHA-256, as `GET /v1/turns/{key}` shows it.
+    input_hash: Option<String>,
     /// Turns behind this number.
     #[param(value_type = Option<u64>)]
     after: Option<String>,
@@ -135,6 +168,40 @@ pub(crate) async fn list_threads(
     Ok(Json(ThreadList { object: "list", data: data.collect(), has_more: page.next.is_some(), next: page.next }))
 }
 
+/// Reads what the turns of a conversation came to.
+#[utoipa::path(
+    get, path = "/v1/threads/{id}", tag = "conversations",
+    params(("id" = String, Path, description = "The conversation")),
+    responses(
+        (status = 200, description = "The conversation", body = ThreadStats),
+        (status = 401, description = "No valid key", body = ErrorBody),
+        (status = 404, description = "No such conversation", body = ErrorBody),
+    ),
+)]
+pub(crate) async fn get_thread(
+    State(app): State<App>,
+    Extension(principal): Extension<Principal>,
+    Segment(id): Segment,
+) -> Result<Json<ThreadStats>, Error> {
+    let thread = named("thread", &id)?;
+    let found = app.engine.overview(&principal.tenant, "thread", &thread).await?;
+    let (conversation, totals) = (found.conversation, found.totals);
+    Ok(Json(ThreadStats {
+        object: "thread",
+        id: thread.to_string(),
+        running: conversation.is_held(app.engine.clock.now()),
+        project_id: conversation.project.map(|project| project.to_string()),
+        created_at: conversation.created_at.to_string(),
+        updated_at: conversation.updated_at.to_string(),
+        turns: conversation.head,
+        messages: totals.messages,
+        input_tokens: totals.input_tokens,
+        output_tokens: totals.output_tokens,
+        cost_usd: totals.cost.to_string().parse().unwrap_or_default(),
+        queued: conversation.queued,
+    }))
+}
+
 /// Lists a conversation's committed turns, in order.
 #[utoipa::path(
     get, path = "/v1/threads/{id}/turns", tag = "conversations",
@@ -156,9 +223,16 @@ pub(crate) async fn list_turns(
     let thread = faults.keep(ConversationId::parse("id", &id));
     let after = faults.keep(number("after", query.after.as_deref()));
     let limit = faults.keep(page_size(query.limit.as_deref()));
-    let (Some(thread), Some(after), Some(limit)) = (thread, after, limit) else { return Err(Error::Invalid(faults)) };
+    let input_hash = faults.keep(query.input_hash.as_deref().map(digest).transpose());
+    let (Some(thread), Some(after), Some(limit), Some(input_hash)) = (thread, after, limit, input_hash) else {
+        return Err(Error::Invalid(faults));
+    };
 
-    let page = app.engine.turns(&principal.tenant, &thread, after.unwrap_or(0), limit).await?;
+    let (tenant, after) = (&principal.tenant, after.unwrap_or(0));
+    let page = match input_hash {
+        None => app.engine.turns(tenant, &thread, after, limit).await?,
+        Some(input_hash) => app.engine.turns_with_input(tenant, &thread, &input_hash, after, limit).await?,
+    };
     let next = page.turns.last().map(|turn| turn.number).filter(|_| page.has_more);
     Ok(Json(TurnList {
         object: "list",
@@ -198,4 +272,9 @@ fn listed(turn: &CommittedTurn) -> ListedTurn {
 fn number(field: &str, text: Option<&str>) -> Result<Option<u64>, Fault> {
     let fault = |text| Fault::new(field, format!("Expected a turn's number, got {text:?}."));
     text.map(|text| text.parse().map_err(|_| fault(text))).transpose()
+}
+
+fn digest(text: &str) -> Result<Digest, Fault> {
+    let fault = || Fault::new("input_hash", format!("Expected the 64 hexadecimal digits of a SHA-256, got {text:?}."));
+    Digest::parse(text).ok_or_else(fault)
 }

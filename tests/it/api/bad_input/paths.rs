@@ -23,7 +23,11 @@ async fn a_wrong_method_is_a_json_405_that_says_which_is_right() {
     for route in ROUTES {
         let path = route.path.replace("{id}", "x").replace("{key}", "x");
         for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS] {
-            if method.as_str() != route.method {
+            // Some paths have several methods.
+            let has = |method: &Method| {
+                ROUTES.iter().any(|other| other.path == route.path && other.method == method.as_str())
+            };
+            if !has(&method) {
                 let reply = Reply::of(app.request(method, &path)).await;
                 check_error(&reply, 405, "method_not_allowed", "");
                 let allowed = reply.header("allow");
