@@ -63,6 +63,10 @@ pub const MAX_TOP_LOGPROBS: u64 = 20;
 /// Committed turns of a conversation that are sent along with a new message.
 pub const HISTORY_TURNS: usize = 20;
 
+/// Conversations that are looked into for what came before the first turn of a fork.
+/// Each has at least one turn of what a new message needs, so more are never wanted.
+pub const MAX_ANCESTORS: usize = HISTORY_TURNS;
+
 /// Turns on one page of a conversation's history, unless asked otherwise.
 pub const PAGE_SIZE: usize = 20;
 

@@ -25,6 +25,8 @@ pub struct Ask {
 pub enum Standing {
     /// A client's request: behind whatever waits already.
     Behind,
+    /// A client's request that is the very next turn, or none: it waits behind nobody.
+    Next,
     /// A client's request that interrupts: ahead of the queue.
     Ahead,
     /// The worker's, for the turn at the queue's head.
@@ -174,7 +176,7 @@ fn acquire(
     let has_queue = conversation.is_some_and(|c| c.queue_tail > 0);
     let left_by_dead = (queued && holder.is_some()) || (has_queue && left_by_another);
     let begins_anew = matches!(previous, Previous::Absent | Previous::Failed { .. });
-    let behind_queue = begins_anew && ask.standing == Standing::Behind;
+    let behind_queue = begins_anew && matches!(ask.standing, Standing::Behind | Standing::Next);
     let queue_first = behind_queue && conversation.is_some_and(|c| c.queued > 0);
 
     if conversation.is_some_and(|c| c.erased) {
@@ -281,6 +283,7 @@ mod tests {
             queue_tail: 0,
             erased: false,
             project: None,
+            parent: None,
             created_at: NOW,
             updated_at: NOW,
         }
@@ -299,6 +302,7 @@ mod tests {
             updated_at: NOW,
             input: None,
             place: None,
+            deleted_at: None,
             state,
         }
     }

@@ -13,16 +13,19 @@
 //! - [`record`]: the conversation with its lock, and the turn
 //! - [`decide`]: what a request with a key is to do, from what is stored
 //! - [`queue`]: what a request that can wait is to do; [`revoke`]: how a turn is stopped from outside
+//! - [`follow`]: in which conversation a turn runs that follows a given one
 //! - [`failure`]: how a turn ends without an answer
 
 pub mod decide;
 pub mod failure;
+pub mod follow;
 pub mod queue;
 pub mod record;
 pub mod revoke;
 
 pub use decide::{Acquire, Ask, Decision, Plan, Previous, Standing, begin, lease_until, plan};
 pub use failure::{Failure, Outcome};
+pub use follow::{Follow, Following, follow};
 pub use queue::{Enqueue, Place, after_failure, enqueue};
-pub use record::{Claim, Commit, Conversation, Delivery, Holder, OnBusy, State, Turn};
+pub use record::{Claim, Commit, Conversation, Delivery, Holder, Lineage, OnBusy, Parent, State, Turn};
 pub use revoke::{Revoke, revoke};

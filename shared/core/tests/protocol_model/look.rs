@@ -172,7 +172,7 @@ impl World {
             }
             Enqueue::ReplayFailure(failure) => client.tell(Reply::Failure(Plain(failure.outcome))),
             Enqueue::KeyReused => client.tell(Reply::KeyReused),
-            Enqueue::Full | Enqueue::Erased => {}
+            Enqueue::Full | Enqueue::Overtaken | Enqueue::Erased => {}
         }
     }
 

@@ -90,7 +90,7 @@ fn joins(table: &mut Table, alone: &mut Client) -> bool {
         Enqueue::Waiting | Enqueue::Running | Enqueue::Replay(_) | Enqueue::ReplayFailure(_) | Enqueue::KeyReused => {
             true
         }
-        Enqueue::Full | Enqueue::Erased => false,
+        Enqueue::Full | Enqueue::Overtaken | Enqueue::Erased => false,
     }
 }
 
