@@ -4,7 +4,7 @@
 //! key strings. Locally the same calls go to an embedded engine.
 //!
 //! - [`Store`]: the table; its operations stand in one file each:
-//!   `begin` (T1), `commit` (T2 and T2f), `enqueue` (T0), `revoke`, `lease`, `locks`,
+//!   `begin` (T1), `commit` (T2 and T2f), `enqueue` (T0), `revoke`, `delete`, `lease`, `locks`,
 //!   `dead_letters`, `execution`, `conversation`, `history`, `stream_log`, `threads`, `ledger`, `audit`
 //! - [`client`]: how the SDK is set up; [`schema`]: the table's definition
 //! - [`queue`]: the queue, SQS or in process
@@ -16,6 +16,7 @@ pub mod client;
 mod commit;
 mod conversation;
 mod dead_letters;
+mod delete;
 mod enqueue;
 pub mod error;
 mod execution;
@@ -40,6 +41,7 @@ pub use client::Store;
 pub use commit::{CommitTurn, Committed, FailTurn};
 pub use conversation::Opened;
 pub use dead_letters::{DeadLetter, DeadLetterPage};
+pub use delete::{DeleteResponse, Deleted, EmptyTurn};
 pub use enqueue::{DueTurn, EnqueueTurn, Enqueued, QueueHead};
 pub use error::Error;
 pub use execution::{BeginExecution, ExecutionBegun, ExecutionId};
