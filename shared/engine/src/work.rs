@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use turnwise_core::id::{ConversationId, Tenant, TurnKey};
 use turnwise_core::limits::MAX_CONFLICT_RETRIES;
 use turnwise_core::time::Timestamp;
-use turnwise_core::turn::{OnBusy, Standing, State, Turn};
+use turnwise_core::turn::{Lineage, OnBusy, Standing, State, Turn};
 use turnwise_store::queue::{Message, Receiver};
 
 use crate::engine::Engine;
@@ -131,7 +131,7 @@ impl Engine {
         standing: Standing,
         deadline: Option<Timestamp>,
     ) -> Result<(), Error> {
-        let stored = turn.input.as_ref().map(|input| serde_json::from_str::<Input>(input.get()));
+        let stored = turn.input.as_ref().map(|input| Input::read(input));
         let input = match stored {
             Some(Ok(input)) => input,
             Some(Err(error)) => {
@@ -159,6 +159,7 @@ impl Engine {
             input,
             background: false,
             standing,
+            lineage: Lineage::default(),
         };
         match self.answer(request).await {
             Ok(_) => Ok(()),

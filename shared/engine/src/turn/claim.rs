@@ -73,6 +73,10 @@ impl Engine {
                     Ok(Begun::Acquired) => {
                         return Ok(Claimed::Ready(Box::new(ready(request, &acquire, turn, seen, resolved))));
                     }
+                    // The same request has begun in its other place.
+                    Ok(Begun::Refused { conversation: None, turn: None }) if request.lineage.rival.is_some() => {
+                        return Ok(Claimed::Busy(None));
+                    }
                     Ok(Begun::Refused { conversation, turn }) => {
                         seen.conversation = conversation.or(seen.conversation);
                         seen.turn = turn.map(|turn| *turn).or(seen.turn);
@@ -150,7 +154,12 @@ impl Engine {
             (None, Some(_)) => self.retry(|_| self.store.conversation(tenant, &request.key.conversation)).await?,
             (conversation, _) => conversation,
         };
-        Ok(Seen { conversation, history: opened.newest, turn })
+        let parent = match &conversation {
+            Some(conversation) => conversation.parent.clone(),
+            None => request.lineage.parent.clone(),
+        };
+        let history = self.reach_back(tenant, opened.newest, parent, turns).await?;
+        Ok(Seen { conversation, history, turn })
     }
 
     fn decide(&self, seen: &Seen, ask: &Ask) -> Decision {
@@ -175,6 +184,7 @@ impl Engine {
             updated_at: now,
             input: input.filter(|input| input.get().len() <= MAX_INPUT_BYTES),
             place: before.and_then(|turn| turn.place),
+            deleted_at: None,
             state: State::Processing,
         }
     }
@@ -192,6 +202,7 @@ impl Engine {
             acquire,
             lease_until: lease_until(now, request.caller.deadline),
             project: request.project.as_ref(),
+            lineage: &request.lineage,
             now,
         };
         self.store.begin_turn(&begin).await

@@ -8,7 +8,7 @@ use turnwise_core::turn::{Failure, Outcome, Revoke, State, Turn, revoke};
 use turnwise_store::{RevokeTurn, Revoked};
 
 use super::claim::may_call_again;
-use super::request::{Caller, TurnRequest};
+use super::request::{Caller, Input, TurnRequest};
 use super::settle::kept_partial;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -141,6 +141,9 @@ impl Engine {
             request_id: request_id.to_owned(),
             partial: kept_partial(partial),
         };
-        Turn { updated_at: self.clock.now(), input: None, state: State::Failed(failure), ..turn }
+        // What was asked belongs to a response, also to one that has no answer.
+        let is_response = |input: &Input| input.items.is_some() && !turn.key.conversation.is_hidden();
+        let input = turn.input.clone().filter(|input| Input::read(input).is_ok_and(|input| is_response(&input)));
+        Turn { updated_at: self.clock.now(), input, state: State::Failed(failure), ..turn }
     }
 }

@@ -237,8 +237,9 @@ impl Engine {
         let State::Completed(commit) = &turn.state else { return Err(Error::Gone) };
         let conversation = &turn.key.conversation;
         let messages = self.retry(|_| self.store.committed_turn(tenant, conversation, commit.number)).await?;
-        let messages = messages.ok_or(Error::Gone)?;
-        Ok(settle::answer(commit, messages.output))
+        // Null stands in the place of an answer that was removed.
+        let messages = messages.filter(|messages| messages.output.get() != "null" && turn.deleted_at.is_none());
+        Ok(settle::answer(commit, messages.ok_or(Error::Gone)?, turn.created_at))
     }
 }
 
