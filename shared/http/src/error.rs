@@ -302,6 +302,12 @@ fn engine(error: &turnwise_engine::Error) -> Answer {
         Engine::Gone => Answer::new(Category::NotFoundError, "The turn's answer is no longer kept.")
             .status(StatusCode::GONE)
             .code("turn_gone"),
+        // OpenAI's own code for it, and the field that its clients look at.
+        Engine::NotFound { what: what @ "previous_response", name } => {
+            Answer::new(Category::NotFoundError, format!("There is no response {name:?} to follow."))
+                .code(&format!("{what}_not_found"))
+                .param("previous_response_id")
+        }
         Engine::NotFound { what, name } => {
             Answer::new(Category::NotFoundError, format!("There is no {what} {name:?}."))
                 .code(&format!("{what}_not_found"))

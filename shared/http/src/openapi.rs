@@ -15,6 +15,11 @@ use crate::handlers;
     paths(
         handlers::chat::chat,
         handlers::chat_completions::create_chat_completion,
+        handlers::responses::create::create_response,
+        handlers::responses::get::get_response,
+        handlers::responses::delete::delete_response,
+        handlers::responses::cancel::cancel_response,
+        handlers::responses::input_items::list_input_items,
         handlers::threads::list_threads,
         handlers::threads::list_turns,
         handlers::turns::get_turn,

@@ -1,6 +1,6 @@
 //! The route table: every operation, its path, and the function that serves it.
 
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 
 use crate::app::App;
 use crate::handlers;
@@ -48,7 +48,7 @@ pub enum Entry {
 /// One operation.
 #[derive(Debug, Clone, Copy)]
 pub struct Route {
-    /// `GET` or `POST`.
+    /// `GET`, `POST` or `DELETE`.
     pub method: &'static str,
     /// In axum's and OpenAPI's form: `/v1/threads/{id}/turns`.
     pub path: &'static str,
@@ -74,6 +74,41 @@ pub const ROUTES: &[Route] = &[
         function: Function::Stream,
         entry: Entry::Keyed,
         handler: || post(handlers::chat_completions::create_chat_completion),
+    },
+    Route {
+        method: "POST",
+        path: "/v1/responses",
+        function: Function::Stream,
+        entry: Entry::Keyed,
+        handler: || post(handlers::responses::create::create_response),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/responses/{id}",
+        function: Function::Conversations,
+        entry: Entry::Keyed,
+        handler: || get(handlers::responses::get::get_response),
+    },
+    Route {
+        method: "DELETE",
+        path: "/v1/responses/{id}",
+        function: Function::Conversations,
+        entry: Entry::Keyed,
+        handler: || delete(handlers::responses::delete::delete_response),
+    },
+    Route {
+        method: "POST",
+        path: "/v1/responses/{id}/cancel",
+        function: Function::Conversations,
+        entry: Entry::Keyed,
+        handler: || post(handlers::responses::cancel::cancel_response),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/responses/{id}/input_items",
+        function: Function::Conversations,
+        entry: Entry::Keyed,
+        handler: || get(handlers::responses::input_items::list_input_items),
     },
     Route {
         method: "GET",

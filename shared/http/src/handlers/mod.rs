@@ -21,6 +21,7 @@ pub(crate) mod chat_completions;
 pub(crate) mod health;
 pub(crate) mod models;
 pub(crate) mod openapi;
+pub(crate) mod responses;
 pub(crate) mod threads;
 mod turn_responses;
 pub(crate) mod turns;
