@@ -225,6 +225,13 @@ fn engine(error: &turnwise_engine::Error) -> Answer {
     use turnwise_engine::Error as Engine;
     match error {
         Engine::Invalid(faults) => invalid(faults),
+        Engine::InputTooLarge { limit } => {
+            let message = format!("The input and the parameters of a stored response have at most {limit} bytes.");
+            Answer::new(Category::ValidationError, message)
+                .status(StatusCode::PAYLOAD_TOO_LARGE)
+                .code("field_too_large")
+                .param("input")
+        }
         Engine::Model(unknown) => {
             Answer::new(Category::NotFoundError, unknown.to_string()).code("model_not_found").param("model")
         }

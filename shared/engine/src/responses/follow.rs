@@ -4,7 +4,7 @@ use turnwise_core::fault::Fault;
 use turnwise_core::id::{ConversationId, TurnKey};
 use turnwise_core::items::parse_response_id;
 use turnwise_core::limits::MAX_CONFLICT_RETRIES;
-use turnwise_core::turn::{Conversation, Follow, Following, Lineage, OnBusy, Parent, Turn, follow};
+use turnwise_core::turn::{Conversation, Follow, Following, Lineage, OnBusy, Parent, State, Turn, follow};
 
 use super::{Responded, ResponseRequest, Spot, derived, hidden_key, turn_key};
 use crate::engine::Engine;
@@ -154,7 +154,6 @@ fn may_look_again(request: &ResponseRequest, decided: &Follow) -> bool {
 /// Up to where items may be mentioned: the response that is followed, as far as it is
 /// known.
 fn parent_of(seen: &Seen, followed: &TurnKey) -> Parent {
-    use turnwise_core::turn::State;
     let number = match seen.previous.as_ref().map(|previous| &previous.state) {
         Some(State::Completed(commit)) => commit.number,
         Some(State::Queued { .. } | State::Processing | State::Failed(_)) | None => 0,

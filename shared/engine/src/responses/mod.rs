@@ -12,6 +12,7 @@ use turnwise_core::digest::Digest;
 use turnwise_core::id::{ConversationId, ProjectId, TurnId, TurnKey};
 use turnwise_core::items::InputItem;
 use turnwise_core::json;
+use turnwise_core::limits::{HISTORY_TURNS, MAX_RESPONSE_INPUT_BYTES};
 use turnwise_core::turn::{Delivery, Lineage, OnBusy, Parent, Standing};
 use uuid::Uuid;
 
@@ -159,7 +160,7 @@ impl Engine {
         let key = hidden_key(&TurnId::new(self.random.uuid_v7(self.clock.now())), &request.place)?;
         let items = self.resolve_items(&request, &key, parent.clone()).await?;
         let tenant = &request.caller.tenant;
-        let history = self.reach_back(tenant, Vec::new(), parent, turnwise_core::limits::HISTORY_TURNS).await?;
+        let history = self.reach_back(tenant, Vec::new(), parent, HISTORY_TURNS).await?;
         let mut input = request.input;
         input.items = Some(json::raw(&Value::Array(items)));
         let messages = remember::messages(&input, &history);
@@ -171,6 +172,10 @@ impl Engine {
     async fn take_turn(&self, request: &ResponseRequest, spot: Spot, items: Vec<Value>) -> Result<Responded, Error> {
         let key = spot.key.clone();
         let turn = request.turn_at(spot, items);
+        // Told before the model is paid for an answer that could not be committed.
+        if request.stored && kept_bytes(&turn.input) > MAX_RESPONSE_INPUT_BYTES {
+            return Err(Error::InputTooLarge { limit: MAX_RESPONSE_INPUT_BYTES });
+        }
         let comes_back = turn.comes_back();
         match self.answer(turn).await {
             Ok((started, answer)) => {
@@ -232,6 +237,12 @@ fn hidden_key(turn: &TurnId, place: &Place) -> Result<TurnKey, Error> {
     };
     let name = ConversationId::implicit(derived(&[turn.as_str(), after]));
     TurnKey::hidden("Idempotency-Key", name.as_str()).map_err(|fault| Error::Invalid(fault.into()))
+}
+
+/// Bytes of what the conversation keeps of a request.
+fn kept_bytes(input: &Input) -> usize {
+    let items = input.items.as_ref().map_or(0, |items| items.get().len());
+    items + input.echo.iter().map(|(name, value)| name.len() + value.get().len()).sum::<usize>()
 }
 
 /// One UUIDv5 (RFC 9562) for equal `parts`, none of which contains the separator.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 use turnwise_core::id::{ConversationId, Tenant, TurnKey};
-use turnwise_core::items::{InputItem, ItemId, Reference, RowId, output_items, resolve};
+use turnwise_core::items::{InputItem, ItemId, Kind, Reference, RowId, output_items, resolve};
 use turnwise_core::limits::MAX_ANCESTORS;
 use turnwise_core::turn::{Parent, State};
 use turnwise_store::Entry;
@@ -87,7 +87,7 @@ impl Engine {
             }
         };
         let item = items.and_then(|items: Vec<Value>| items.into_iter().nth(id.index));
-        Ok(item.filter(|item| item.is_object() && turnwise_core::items::Kind::of(item) == id.kind))
+        Ok(item.filter(|item| item.is_object() && Kind::of(item) == id.kind))
     }
 }
 

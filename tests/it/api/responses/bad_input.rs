@@ -1,6 +1,7 @@
 //! Requests for responses that are refused.
 
 use serde_json::{Value, json};
+use turnwise_core::limits::MAX_RESPONSE_INPUT_BYTES;
 use turnwise_tests::app::TestApp;
 
 use super::{RESPONSES, asking, check_error, check_untouched, with};
@@ -100,4 +101,20 @@ async fn every_route_asks_for_a_key() {
         let request = app.request_without_key(method.parse().unwrap(), path);
         assert_eq!(turnwise_tests::app::Reply::of(request).await.status, 401, "{method} {path}");
     }
+}
+
+#[tokio::test]
+async fn an_input_that_no_turn_can_keep_is_too_large() {
+    /// Bytes of an item and of the parameters around its text.
+    const AROUND: usize = 140;
+    let app = TestApp::start().await;
+    let fits = "a".repeat(MAX_RESPONSE_INPUT_BYTES - AROUND);
+    super::respond(&app, &asking(fits.clone())).await;
+    let too_long = format!("{fits}{}", "a".repeat(AROUND));
+    for body in [asking(too_long.clone()), with(asking(fits), "instructions", "a".repeat(AROUND))] {
+        check_error(&app.post(RESPONSES, &body).await, 413, "field_too_large", "input");
+    }
+    assert_eq!(app.provider.calls(), 1);
+    // What is not kept may be as long as a body.
+    super::respond(&app, &with(asking(too_long), "store", false)).await;
 }
