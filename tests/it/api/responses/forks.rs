@@ -3,7 +3,11 @@
 
 use serde_json::Value;
 use turnwise_core::limits::HISTORY_TURNS;
+use turnwise_core::turn::{Lineage, OnBusy};
+use turnwise_engine::Error;
+use turnwise_engine::turn::TurnRequest;
 use turnwise_tests::app::TestApp;
+use turnwise_tests::rig;
 use turnwise_tests::scripted::Script;
 use turnwise_tests::table::text as attribute;
 
@@ -129,4 +133,30 @@ async fn one_key_at_once_is_one_turn_whichever_place_it_takes() {
         }
         assert_eq!((app.provider.calls() - before, conversations(&app).await), (1, places));
     }
+}
+
+/// Whichever of its two places a request sees free, it begins in one of them only: the
+/// other is a condition of the write itself.
+#[tokio::test]
+async fn a_turn_does_not_begin_beside_itself() {
+    let app = TestApp::start().await;
+    let running = rig::request("conversation", "k", "hello", "gpt-4o-mini");
+    let queued = TurnRequest { background: true, ..rig::request("other", "k", "hello", "gpt-4o-mini") };
+    let beside = |rival: &TurnRequest, background| {
+        let lineage = Lineage { parent: None, rival: Some(rival.key.clone()) };
+        let request = rig::request("fork", "k", "hello", "gpt-4o-mini");
+        TurnRequest { lineage, on_busy: OnBusy::Reject, background, ..request }
+    };
+    app.engine.answer(running.clone()).await.unwrap();
+    assert!(matches!(app.engine.answer(queued.clone()).await, Err(Error::Queued { .. })));
+    for rival in [&running, &queued] {
+        for background in [false, true] {
+            let result = app.engine.answer(beside(rival, background)).await;
+            assert!(matches!(result, Err(Error::ConversationBusy { .. })), "{result:?}");
+        }
+    }
+    // One that failed gives its place up.
+    app.engine.cancel(&rig::caller(), &queued.key).await.unwrap();
+    app.engine.answer(beside(&queued, false)).await.unwrap();
+    assert_eq!((app.provider.calls(), conversations(&app).await), (2, 3));
 }
