@@ -44,7 +44,7 @@ pub(super) fn table_request(headers: &HeaderMap, body: &[u8], events: usize) -> 
             let queue = text("/KeyConditionExpression").contains(":queue");
             if queue { "read queue" } else { "read conversation" }.to_owned()
         }
-        "Query" if text("/IndexName") != "" => "sweep".to_owned(),
+        "Query" if !text("/IndexName").is_empty() => "sweep".to_owned(),
         "GetItem" if text("/Key/sk/S").starts_with("T#") => "read turn".to_owned(),
         "UpdateItem" if text("/UpdateExpression").contains("logged = ") => "heartbeat".to_owned(),
         "PutItem" if text("/Item/pk/S").starts_with("S#") => {
