@@ -9,8 +9,8 @@ use super::{CHAT, ask, check_error, check_request_id, check_untouched, redacted}
 /// Every operation, with an id where its path has one.
 fn operations() -> impl Iterator<Item = (Method, String, Entry)> {
     ROUTES.iter().map(|route| {
-        let path = route.path.replace("{id}", "local/echo").replace("{key}", "s:1").replace("{conversation}", "s");
-        let path = path.replace("threads/local/echo", "threads/s");
+        let path = route.path.replace("models/{id}", "models/local/echo").replace("{id}", "s");
+        let path = path.replace("{key}", "s:1").replace("{conversation}", "s");
         (route.method.parse().unwrap(), path, route.entry)
     })
 }
