@@ -4,7 +4,7 @@ use serde_json::json;
 use turnwise_core::digest::Digest;
 use turnwise_core::id::{ConversationId, Tenant, TurnId, TurnKey};
 use turnwise_core::limits::BUSY_WAIT;
-use turnwise_core::turn::{Delivery, OnBusy, Standing};
+use turnwise_core::turn::{Delivery, Lineage, OnBusy, Standing};
 use turnwise_engine::Engine;
 use turnwise_engine::turn::{Caller, Input, TurnRequest};
 use turnwise_providers::{ProviderSettings, Providers, Secret, Settings};
@@ -67,5 +67,6 @@ pub fn request(conversation: &str, turn: &str, text: &str, model: &str) -> TurnR
         },
         background: false,
         standing: Standing::Behind,
+        lineage: Lineage::default(),
     }
 }

@@ -15,9 +15,17 @@ use crate::limits::MAX_KEY_CHARS;
 /// Separates the conversation from the turn in an idempotency key.
 pub const KEY_SEPARATOR: char = ':';
 
+/// Longest idempotency key that is a turn's name as it is, in characters: beside it a
+/// conversation's name of the same length fits in a turn's key.
+const MAX_PLAIN_KEY_CHARS: usize = 127;
+
 /// Starts the name of a conversation that has no name of its own: a stateless
 /// request with an idempotency key. Clients cannot use it.
 const HIDDEN_PREFIX: char = '~';
+
+/// Starts the name of a conversation that began with a response whose client named
+/// none: the client knows it by the ids of its responses alone.
+const IMPLICIT_PREFIX: &str = "resp-";
 
 /// The only turn of a hidden conversation.
 const HIDDEN_TURN: &str = "turn";
@@ -142,6 +150,18 @@ impl ConversationId {
         Ok(Self::created(Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{tenant}#{key}").as_bytes())))
     }
 
+    /// A new conversation of responses, named `resp-<uuid>`.
+    #[must_use]
+    pub fn implicit(uuid: Uuid) -> Self {
+        Self(format!("{IMPLICIT_PREFIX}{uuid}"))
+    }
+
+    /// Whether it began with a response whose client named no conversation.
+    #[must_use]
+    pub fn is_implicit(&self) -> bool {
+        self.0.starts_with(IMPLICIT_PREFIX)
+    }
+
     /// Whether this is the hidden conversation of a stateless request.
     #[must_use]
     pub fn is_hidden(&self) -> bool {
@@ -162,6 +182,17 @@ impl TurnId {
             return Err(Fault::new(field, message));
         }
         Ok(Self(text.to_owned()))
+    }
+
+    /// The turn that an idempotency key names, whatever it is: one that cannot stand as a
+    /// turn's name beside a conversation's becomes the UUIDv5 (RFC 9562) of its text.
+    ///
+    /// # Errors
+    /// A fault for an empty or oversized key, control characters, or `#`.
+    pub fn of_key(field: &str, key: &str) -> Result<Self, Fault> {
+        check_id(field, key)?;
+        let fits = key.chars().count() <= MAX_PLAIN_KEY_CHARS && !key.contains(KEY_SEPARATOR);
+        Ok(if fits { Self(key.to_owned()) } else { Self::new(Uuid::new_v5(&Uuid::NAMESPACE_OID, key.as_bytes())) })
     }
 
     /// A turn the client did not name.
@@ -323,6 +354,18 @@ mod tests {
         assert_ne!(created("b", "k"), Ok(id.clone()));
         assert_ne!(created("a", "l"), Ok(id));
         assert!(created("a", "#").is_err() && created("a", "").is_err());
+    }
+
+    #[test]
+    fn any_idempotency_key_names_a_turn() {
+        let named = |key: &str| TurnId::of_key("key", key).unwrap();
+        for plain in ["k", "Ünïcode ok", &"k".repeat(127)] {
+            assert_eq!(named(plain).as_str(), plain);
+        }
+        for other in ["a:b", &"k".repeat(128)] {
+            assert_eq!(named(other), TurnId::new(Uuid::new_v5(&Uuid::NAMESPACE_OID, other.as_bytes())));
+        }
+        assert!(TurnId::of_key("key", "").is_err() && TurnId::of_key("key", "a#b").is_err());
     }
 
     #[test]

@@ -11,6 +11,10 @@ pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// room for its answer.
 pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 
+/// Most that is kept of a response's request, its items and the parameters it repeats,
+/// in bytes of JSON before packing: for the same reason as [`MAX_MESSAGE_BYTES`].
+pub const MAX_RESPONSE_INPUT_BYTES: usize = 256 * 1024;
+
 /// Longest input kept with a running turn, in bytes of JSON before packing: its row
 /// fits even if nothing in it can be packed. A request above it is still
 /// idempotent, but only its client can run it again.
@@ -80,6 +84,10 @@ pub const MAX_HISTORY_TURNS: usize = 100;
 /// Bytes of conversations that a process keeps in memory: some hundreds of usual ones,
 /// and a small part of a function's memory.
 pub const MEMORY_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Conversations that are looked into for what came before the first turn of a fork.
+/// Each has at least one turn of what a new message needs, so more are never wanted.
+pub const MAX_ANCESTORS: usize = HISTORY_TURNS;
 
 /// Turns on one page of a conversation's history, unless asked otherwise.
 pub const PAGE_SIZE: usize = 20;

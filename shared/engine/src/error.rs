@@ -12,6 +12,12 @@ pub enum Error {
     /// The request is not valid.
     #[error("{0}")]
     Invalid(Faults),
+    /// What came in is more than a turn can keep.
+    #[error("the input is longer than {limit} bytes")]
+    InputTooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
     /// No such model, or its provider is not configured.
     #[error("{0}")]
     Model(turnwise_providers::Unknown),

@@ -129,7 +129,7 @@ impl Engine {
         Err(Error::NotFound { what: "turn", name: key.to_owned() })
     }
 
-    async fn found(&self, tenant: &Tenant, turn: Turn) -> Result<FoundTurn, Error> {
+    pub(crate) async fn found(&self, tenant: &Tenant, turn: Turn) -> Result<FoundTurn, Error> {
         let conversation = self.retry(|_| self.store.conversation(tenant, &turn.key.conversation)).await?;
         let answer = match &turn.state {
             State::Completed(_) => Some(self.committed_answer(tenant, &turn).await?),

@@ -2,6 +2,7 @@
 //!
 //! - [`Engine`]: everything a use case needs, built once by composition
 //! - [`turn`]: a durable turn from its key to its answer or stream
+//! - [`responses`]: turns that come in as items and follow one another by their ids
 //! - [`once`]: work that is no turn, done once
 //! - [`stateless`]: a request without a key
 //! - [`history`]: conversations and turns read back
@@ -32,6 +33,7 @@ pub mod models;
 pub mod once;
 pub mod random;
 pub mod recent;
+pub mod responses;
 mod retry;
 pub mod stateless;
 pub mod sweep;

@@ -6,6 +6,7 @@ use turnwise_core::category::Category;
 use turnwise_core::digest::Digest;
 use turnwise_core::generation::{Completion, Generation};
 use turnwise_core::id::AttemptId;
+use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{Delivery, Failure, Outcome as Fate};
 use turnwise_core::usage::Usage;
 use turnwise_providers::Resolved;
@@ -24,6 +25,7 @@ struct Work {
     input: Input,
     resolved: Resolved,
     attempt: AttemptId,
+    began: Timestamp,
     live: Arc<LiveTurn>,
 }
 
@@ -67,8 +69,9 @@ impl Engine {
             ..Facts::default()
         };
         let live = LiveTurn::new(Digest::of(""), facts);
-        let attempt = AttemptId::new(self.random.uuid_v7(self.clock.now()));
-        let work = Work { engine: self.clone(), caller, input, resolved, attempt, live: Arc::clone(&live) };
+        let now = self.clock.now();
+        let attempt = AttemptId::new(self.random.uuid_v7(now));
+        let work = Work { engine: self.clone(), caller, input, resolved, attempt, began: now, live: Arc::clone(&live) };
         self.tasks.spawn(work.run(stream));
         Ok(live)
     }
@@ -108,6 +111,9 @@ impl Work {
         Answer {
             number: None,
             model: self.resolved.name.clone(),
+            echo: self.input.echo.clone(),
+            inputs: 0,
+            created_at: self.began,
             output: completion.body,
             response_hash: completion.digest,
             usage: completion.usage,

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use turnwise_core::id::{ConversationId, Tenant, TurnKey};
 use turnwise_core::limits::MAX_CONFLICT_RETRIES;
 use turnwise_core::time::Timestamp;
-use turnwise_core::turn::{OnBusy, Standing, State, Turn};
+use turnwise_core::turn::{Lineage, OnBusy, Standing, State, Turn};
 use turnwise_store::queue::{Message, Receiver};
 
 use crate::engine::Engine;
@@ -80,14 +80,12 @@ impl Engine {
         deadline: Option<Timestamp>,
     ) -> Result<(), Error> {
         for _ in 0..=MAX_CONFLICT_RETRIES {
-            let Some(head) = self.retry(|_| self.store.queue_head(tenant, conversation)).await? else { return Ok(()) };
-            let key = TurnKey { conversation: conversation.clone(), turn: head.turn };
-            let (found, turn) = tokio::try_join!(
-                self.retry(|_| self.store.conversation(tenant, conversation)),
-                self.retry(|_| self.store.turn(tenant, &key)),
-            )?;
+            // The conversation first: an attempt that ends after this, and puts its turn
+            // back in front of the head that is found, has raised the fence before.
+            let found = self.retry(|_| self.store.conversation(tenant, conversation)).await?;
+            let Some(found) = found else { return Ok(()) };
             let now = self.clock.now();
-            if let Some(holder) = found.and_then(|found| found.holder) {
+            if let Some(holder) = found.holder {
                 if !holder.has_lapsed(now) {
                     return Ok(());
                 }
@@ -99,13 +97,15 @@ impl Engine {
                 }
                 continue;
             }
-            let Some(turn) = turn else { continue };
+            let Some(head) = self.retry(|_| self.store.queue_head(tenant, conversation)).await? else { return Ok(()) };
+            let key = TurnKey { conversation: conversation.clone(), turn: head.turn };
+            let Some(turn) = self.retry(|_| self.store.turn(tenant, &key)).await? else { continue };
             let State::Queued { due } = turn.state else { continue };
             if due > now {
                 self.hint(tenant, &key, due.since(now)).await;
                 return Ok(());
             }
-            return self.run_stored(tenant, &turn, Standing::Head, deadline).await;
+            return self.run_stored(tenant, &turn, Standing::Head { fence: found.fence }, deadline).await;
         }
         Ok(())
     }
@@ -132,7 +132,7 @@ impl Engine {
         standing: Standing,
         deadline: Option<Timestamp>,
     ) -> Result<(), Error> {
-        let stored = turn.input.as_ref().map(|input| serde_json::from_str::<Input>(input.get()));
+        let stored = turn.input.as_ref().map(|input| Input::read(input));
         let input = match stored {
             Some(Ok(input)) => input,
             Some(Err(error)) => {
@@ -160,6 +160,7 @@ impl Engine {
             input,
             background: false,
             standing,
+            lineage: Lineage::default(),
         };
         match self.answer(request).await {
             Ok(_) => Ok(()),

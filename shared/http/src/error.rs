@@ -225,6 +225,13 @@ fn engine(error: &turnwise_engine::Error) -> Answer {
     use turnwise_engine::Error as Engine;
     match error {
         Engine::Invalid(faults) => invalid(faults),
+        Engine::InputTooLarge { limit } => {
+            let message = format!("The input and the parameters of a stored response have at most {limit} bytes.");
+            Answer::new(Category::ValidationError, message)
+                .status(StatusCode::PAYLOAD_TOO_LARGE)
+                .code("field_too_large")
+                .param("input")
+        }
         Engine::Model(unknown) => {
             Answer::new(Category::NotFoundError, unknown.to_string()).code("model_not_found").param("model")
         }
@@ -302,6 +309,12 @@ fn engine(error: &turnwise_engine::Error) -> Answer {
         Engine::Gone => Answer::new(Category::NotFoundError, "The turn's answer is no longer kept.")
             .status(StatusCode::GONE)
             .code("turn_gone"),
+        // OpenAI's own code for it, and the field that its clients look at.
+        Engine::NotFound { what: what @ "previous_response", name } => {
+            Answer::new(Category::NotFoundError, format!("There is no response {name:?} to follow."))
+                .code(&format!("{what}_not_found"))
+                .param("previous_response_id")
+        }
         Engine::NotFound { what, name } => {
             Answer::new(Category::NotFoundError, format!("There is no {what} {name:?}."))
                 .code(&format!("{what}_not_found"))

@@ -1,17 +1,17 @@
 //! T1: an attempt takes its conversation's lock and writes its turn, both or neither.
 
-use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
-use turnwise_core::id::{AttemptId, ProjectId, Tenant};
+use aws_sdk_dynamodb::types::{ConditionCheck, Put, TransactWriteItem, Update};
+use turnwise_core::id::{AttemptId, ProjectId, Tenant, TurnKey};
 use turnwise_core::limits::CLOCK_SKEW;
 use turnwise_core::time::Timestamp;
-use turnwise_core::turn::{Acquire, Conversation, Previous, Turn};
+use turnwise_core::turn::{Acquire, Conversation, Lineage, Previous, Turn};
 
 use crate::client::Store;
 use crate::conversation;
 use crate::error::Error;
 use crate::item::{instant, number, text};
 use crate::transact::{self, Outcome};
-use crate::turn_row;
+use crate::{keys, turn_row};
 
 /// What T1 writes.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub struct BeginTurn<'a> {
     pub lease_until: Timestamp,
     /// The conversation's project, if this turn makes the conversation.
     pub project: Option<&'a ProjectId>,
+    /// What the turn has to heed if it follows another.
+    pub lineage: &'a Lineage,
     /// Now.
     pub now: Timestamp,
 }
@@ -57,6 +59,9 @@ impl Store {
         let mut members = vec![self.take_lock(begin)?, self.write_turn(begin)?];
         if let Previous::Queued { place, .. } = begin.acquire.previous {
             members.push(self.leave_queue_member(begin.tenant, &begin.turn.key.conversation, place)?);
+        }
+        if let Some(rival) = &begin.lineage.rival {
+            members.push(self.without_rival_member(begin.tenant, rival)?);
         }
         match self.transact("begin_turn", begin.turn.attempt.as_str(), members).await? {
             Outcome::Applied => Ok(Begun::Acquired),
@@ -115,16 +120,9 @@ impl Store {
             None => {
                 let absent = "attribute_not_exists(pk)";
                 let made = "head = :zero, version = :zero, created_at = :now";
-                // The bare word `project` is reserved in expressions.
-                let project = begin.project.map(|_| ", #project = :project").unwrap_or_default();
-                let update = match begin.project {
-                    Some(project) => update
-                        .expression_attribute_names("#project", "project")
-                        .expression_attribute_values(":project", text(project.as_str())),
-                    None => update,
-                };
+                let (update, more) = conversation::made_from(update, begin.project, begin.lineage.parent.as_ref());
                 update
-                    .update_expression(format!("SET {taken}, {made}{project}"))
+                    .update_expression(format!("SET {taken}, {made}{more}"))
                     .condition_expression(absent)
                     .expression_attribute_values(":zero", number(0))
             }
@@ -141,6 +139,23 @@ impl Store {
             Previous::Lost { epoch } => as_seen(put, "PROCESSING", epoch),
         };
         transact::put(put)
+    }
+}
+
+impl Store {
+    /// The check that the same request does not run, wait or stand committed in the other
+    /// of its two places.
+    pub(crate) fn without_rival_member(&self, tenant: &Tenant, rival: &TurnKey) -> Result<TransactWriteItem, Error> {
+        let (absent, failed) = ("attribute_not_exists(pk)", "#state = :failed");
+        transact::check(
+            ConditionCheck::builder()
+                .table_name(&*self.table)
+                .key("pk", text(keys::conversation(tenant, &rival.conversation)))
+                .key("sk", text(keys::turn(&rival.turn)))
+                .condition_expression(format!("{absent} OR {failed}"))
+                .expression_attribute_names("#state", "state")
+                .expression_attribute_values(":failed", text("FAILED")),
+        )
     }
 }
 

@@ -1,14 +1,15 @@
 //! A conversation's META item, and the one query that opens a conversation.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use turnwise_core::id::{AttemptId, ConversationId, ProjectId, Tenant, TurnId};
 use turnwise_core::time::Timestamp;
-use turnwise_core::turn::{Conversation, Holder};
+use turnwise_core::turn::{Conversation, Holder, Parent};
 
 use crate::client::Store;
 use crate::error::Error;
 use crate::history::{self, Entry};
-use crate::item::{Item, Row, text};
+use crate::item::{Item, Row, number, text};
 use crate::keys;
 
 /// A conversation as one strong query sees it.
@@ -92,6 +93,31 @@ pub(crate) fn key(tenant: &Tenant, conversation: &ConversationId) -> Item {
         .collect()
 }
 
+/// What the write that makes a conversation sets beside its counters, as the end of a
+/// `SET`, and `update` with the names and values that it needs.
+pub(crate) fn made_from(
+    update: UpdateBuilder,
+    project: Option<&ProjectId>,
+    parent: Option<&Parent>,
+) -> (UpdateBuilder, String) {
+    let (mut update, mut made) = (update, String::new());
+    if let Some(project) = project {
+        // The bare word `project` is reserved in expressions.
+        update = update
+            .expression_attribute_names("#project", "project")
+            .expression_attribute_values(":project", text(project.as_str()));
+        made.push_str(", #project = :project");
+    }
+    if let Some(parent) = parent {
+        update = update
+            .expression_attribute_names("#parent", "parent")
+            .expression_attribute_values(":parent", text(parent.conversation.as_str()))
+            .expression_attribute_values(":parent_number", number(parent.number));
+        made.push_str(", #parent = :parent, parent_number = :parent_number");
+    }
+    (update, made)
+}
+
 pub(crate) fn read(item: &Item) -> Result<Conversation, Error> {
     let row = Row(item);
     let holder = match row.maybe_text("owner")? {
@@ -102,6 +128,12 @@ pub(crate) fn read(item: &Item) -> Result<Conversation, Error> {
             lease_until: row.instant("lease_until")?,
         }),
     };
+    let parent = match row.maybe_text("parent")? {
+        None => None,
+        Some(name) => {
+            Some(Parent { conversation: ConversationId::from_stored(name), number: row.number("parent_number")? })
+        }
+    };
     Ok(Conversation {
         fence: row.number("fence")?,
         holder,
@@ -111,6 +143,7 @@ pub(crate) fn read(item: &Item) -> Result<Conversation, Error> {
         queue_tail: row.maybe_number("queue_tail")?.unwrap_or(0),
         erased: row.maybe_number("erased_at")?.is_some(),
         project: row.maybe_text("project")?.map(ProjectId::from_stored),
+        parent,
         created_at: row.instant("created_at")?,
         updated_at: row.instant("updated_at")?,
     })

@@ -1,14 +1,15 @@
 //! The queue of a conversation: T0 gives a turn a place, and the row that stands for
 //! the place goes away with the write that takes the turn from there.
 //!
-//! Places grow and are never given twice, so the lowest row is the head for as long as
-//! it is there: whoever has read it need not look again before T1, whose condition on
-//! the turn's row decides.
+//! Places grow and are never given twice, so a new turn comes in behind all others. In
+//! front of the head comes only a turn that an attempt puts back, and that attempt has
+//! raised the fence: whoever has read the head under a fence need not look again before
+//! T1, which asserts that fence.
 
 use aws_sdk_dynamodb::types::{Delete, Put, Select, TransactWriteItem, Update};
 use turnwise_core::id::{ConversationId, ProjectId, Tenant, TurnId, TurnKey};
 use turnwise_core::time::Timestamp;
-use turnwise_core::turn::{Conversation, Place, Previous, State, Turn};
+use turnwise_core::turn::{Conversation, Lineage, Place, Previous, State, Turn};
 
 use crate::begin::as_seen;
 use crate::client::Store;
@@ -29,6 +30,8 @@ pub struct EnqueueTurn<'a> {
     pub place: &'a Place,
     /// The conversation's project, if this turn makes the conversation.
     pub project: Option<&'a ProjectId>,
+    /// What the turn has to heed if it follows another.
+    pub lineage: &'a Lineage,
     /// Now.
     pub now: Timestamp,
 }
@@ -84,11 +87,14 @@ impl Store {
             Previous::Queued { epoch, .. } => as_seen(put, "QUEUED", epoch),
             Previous::Lost { epoch } => as_seen(put, "PROCESSING", epoch),
         };
-        let members = vec![
+        let mut members = vec![
             self.lengthen_queue(enqueue)?,
             transact::put(put)?,
             self.join_queue_member(tenant, &turn.key, place.place)?,
         ];
+        if let Some(rival) = &enqueue.lineage.rival {
+            members.push(self.without_rival_member(tenant, rival)?);
+        }
         match self.transact("enqueue_turn", turn.attempt.as_str(), members).await? {
             Outcome::Applied => Ok(Enqueued::Joined),
             Outcome::Refused(rows) => {
@@ -116,23 +122,28 @@ impl Store {
                 let exists = "attribute_exists(fence)";
                 let kept = "attribute_not_exists(erased_at)";
                 let tail_holds = if seen == 0 { "attribute_not_exists(queue_tail)" } else { "queue_tail = :seen" };
-                let update = update
-                    .update_expression(format!("SET {longer} ADD queued :one"))
-                    .condition_expression(format!("{exists} AND {kept} AND {tail_holds}"));
-                if seen == 0 { update } else { update.expression_attribute_values(":seen", number(seen)) }
+                let condition = format!("{exists} AND {kept} AND {tail_holds}");
+                let update = update.update_expression(format!("SET {longer} ADD queued :one"));
+                let update = if seen == 0 { update } else { update.expression_attribute_values(":seen", number(seen)) };
+                match enqueue.place.seen_head {
+                    None => update.condition_expression(condition),
+                    Some(head) => {
+                        let is_next = "head = :head";
+                        let idle = "attribute_not_exists(#owner)";
+                        let nobody_waits = "(attribute_not_exists(queued) OR queued = :none)";
+                        update
+                            .condition_expression(format!("{condition} AND {is_next} AND {idle} AND {nobody_waits}"))
+                            .expression_attribute_names("#owner", "owner")
+                            .expression_attribute_values(":head", number(head))
+                            .expression_attribute_values(":none", number(0))
+                    }
+                }
             }
             None => {
                 let made = "fence = :zero, head = :zero, version = :zero, queued = :one, created_at = :now";
-                // The bare word `project` is reserved in expressions.
-                let project = enqueue.project.map(|_| ", #project = :project").unwrap_or_default();
-                let update = match enqueue.project {
-                    Some(project) => update
-                        .expression_attribute_names("#project", "project")
-                        .expression_attribute_values(":project", text(project.as_str())),
-                    None => update,
-                };
+                let (update, more) = conversation::made_from(update, enqueue.project, enqueue.lineage.parent.as_ref());
                 update
-                    .update_expression(format!("SET {longer}, {made}{project}"))
+                    .update_expression(format!("SET {longer}, {made}{more}"))
                     .condition_expression("attribute_not_exists(pk)")
                     .expression_attribute_values(":zero", number(0))
             }

@@ -2,9 +2,10 @@
 //! without gaps, and between them the items that were added by hand.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use turnwise_core::id::{ConversationId, Tenant, TurnId};
-use turnwise_core::items::RowId;
+use turnwise_core::items::{RowId, items_of_messages};
 use turnwise_core::json::RawMap;
 use turnwise_core::time::Timestamp;
 
@@ -67,6 +68,21 @@ pub enum Content {
     Messages(Box<RawValue>),
     /// An array of items.
     Items(Box<RawValue>),
+}
+
+impl Content {
+    /// What came in, as items without ids; null in the place of what was deleted.
+    #[must_use]
+    pub fn items(&self) -> Vec<Value> {
+        match self {
+            Self::Messages(messages) => items_of_messages(&list(messages)),
+            Self::Items(items) => list(items),
+        }
+    }
+}
+
+fn list(array: &RawValue) -> Vec<Value> {
+    serde_json::from_str(array.get()).unwrap_or_default()
 }
 
 /// A row of a conversation as it is stored. Packing takes time, so it is done once and

@@ -4,7 +4,7 @@
 //! key strings. Locally the same calls go to an embedded engine.
 //!
 //! - [`Store`]: the table; its operations stand in one file each:
-//!   `begin` (T1), `commit` (T2 and T2f), `enqueue` (T0), `revoke`, `lease`, `locks`,
+//!   `begin` (T1), `commit` (T2 and T2f), `enqueue` (T0), `revoke`, `delete`, `lease`, `locks`,
 //!   `dead_letters`, `execution`, `conversation`, `overview`, `create`, `change`, `erase`, `history`,
 //!   `stream_log`, `threads`, `ledger`, `audit`
 //! - [`client`]: how the SDK is set up; [`schema`]: the table's definition
@@ -19,6 +19,7 @@ mod commit;
 mod conversation;
 mod create;
 mod dead_letters;
+mod delete;
 mod enqueue;
 mod erase;
 pub mod error;
@@ -47,6 +48,7 @@ pub use commit::{CommitTurn, Committed, FailTurn};
 pub use conversation::Opened;
 pub use create::{CreateConversation, FIRST_VERSION};
 pub use dead_letters::{DeadLetter, DeadLetterPage};
+pub use delete::{DeleteResponse, Deleted, EmptyTurn};
 pub use enqueue::{DueTurn, EnqueueTurn, Enqueued, QueueHead};
 pub use erase::{HalfErased, Remains};
 pub use error::Error;

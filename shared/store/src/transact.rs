@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    CancellationReason, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -106,7 +106,11 @@ fn fingerprint(member: &TransactWriteItem) -> String {
         let (key, values) = (sorted(Some(delete.key())), sorted(delete.expression_attribute_values()));
         format!("{key}|{values}|{:?}", delete.condition_expression())
     });
-    put.or(update).or(delete).unwrap_or_default()
+    let check = member.condition_check().map(|check| {
+        let (key, values) = (sorted(Some(check.key())), sorted(check.expression_attribute_values()));
+        format!("{key}|{values}|{}", check.condition_expression())
+    });
+    put.or(update).or(delete).or(check).unwrap_or_default()
 }
 
 /// A put as a member of a transaction, explaining itself when its condition fails.
@@ -134,4 +138,13 @@ pub(crate) fn delete(builder: aws_sdk_dynamodb::types::builders::DeleteBuilder) 
         .build()
         .map_err(|error| Error::corrupt(error.to_string()))?;
     Ok(TransactWriteItem::builder().delete(delete).build())
+}
+
+/// A check as a member of a transaction. The row is not sent along when it fails: it is
+/// another's.
+pub(crate) fn check(
+    builder: aws_sdk_dynamodb::types::builders::ConditionCheckBuilder,
+) -> Result<TransactWriteItem, Error> {
+    let check: ConditionCheck = builder.build().map_err(|error| Error::corrupt(error.to_string()))?;
+    Ok(TransactWriteItem::builder().condition_check(check).build())
 }

@@ -2,6 +2,7 @@
 
 use turnwise_core::digest::Digest;
 use turnwise_core::id::{AttemptId, ConversationId, Tenant, TurnKey};
+use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{Delivery, State, Turn};
 
 use crate::client::Store;
@@ -98,6 +99,9 @@ pub(crate) fn write(tenant: &Tenant, turn: &Turn) -> Result<Item, Error> {
     if let Some(place) = turn.place {
         row.push(("place", number(place)));
     }
+    if let Some(at) = turn.deleted_at {
+        row.push(("deleted_at", instant(at)));
+    }
     match &turn.state {
         State::Queued { due } => {
             row.push(("g1pk", text(keys::queued(tenant, &turn.key))));
@@ -138,6 +142,7 @@ pub(crate) fn read(item: &Item) -> Result<Turn, Error> {
         updated_at: row.instant("updated_at")?,
         input: row.maybe_bytes("input")?.map(unpack).transpose()?,
         place: row.maybe_number("place")?,
+        deleted_at: row.maybe_number("deleted_at")?.map(Timestamp),
         state,
     })
 }

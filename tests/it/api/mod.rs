@@ -21,6 +21,7 @@ mod provider_errors;
 mod queue;
 mod recent;
 mod replay;
+mod responses;
 mod schema;
 mod streams;
 mod takeover;

@@ -208,7 +208,7 @@ async fn client_of(turn: usize, wanted: Wanted, engines: Vec<Engine>, clock: Clo
             0 => clock.timeout(Duration::from_millis(1), reply(engine, request)).await,
             1 => {
                 let message = Message::Turn { tenant: Tenant::default_tenant(), key: wanted.key.clone() };
-                let _ = clock.timeout(PATIENCE, engine.handle(&message, None)).await;
+                let _ = clock.timeout(PATIENCE, Box::pin(engine.handle(&message, None))).await;
                 None
             }
             _ => clock.timeout(PATIENCE, reply(engine, request)).await,

@@ -44,7 +44,7 @@ pub(super) fn table_request(headers: &HeaderMap, body: &[u8], events: usize) -> 
             let queue = text("/KeyConditionExpression").contains(":queue");
             if queue { "read queue" } else { "read conversation" }.to_owned()
         }
-        "Query" if text("/IndexName") != "" => "sweep".to_owned(),
+        "Query" if !text("/IndexName").is_empty() => "sweep".to_owned(),
         "GetItem" if text("/Key/sk/S").starts_with("T#") => "read turn".to_owned(),
         // From memory, with the version to go by.
         "GetItem" if text("/Key/sk/S") == "META" => "read conversation".to_owned(),

@@ -4,6 +4,41 @@ use serde_json::{Map, Value, json};
 
 use crate::json::RawMap;
 
+/// Fields of a request that its response repeats.
+const REPEATED: [&str; 23] = [
+    "background",
+    "conversation",
+    "frequency_penalty",
+    "instructions",
+    "max_output_tokens",
+    "max_tool_calls",
+    "metadata",
+    "parallel_tool_calls",
+    "presence_penalty",
+    "previous_response_id",
+    "prompt_cache_key",
+    "reasoning",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "temperature",
+    "text",
+    "tool_choice",
+    "tools",
+    "top_logprobs",
+    "top_p",
+    "truncation",
+    "user",
+];
+
+/// What has to be kept of `request` for its response: the fields that are repeated.
+#[must_use]
+pub fn echoed(request: &RawMap) -> RawMap {
+    let mut kept = request.clone();
+    kept.retain(|name, raw| raw.get() != "null" && REPEATED.contains(&name.as_str()));
+    kept
+}
+
 /// The parameters a response must repeat, each with the standard's default for a
 /// request that did not give it (or gave what it cannot be: our answers keep their
 /// schema whatever was asked).
@@ -156,6 +191,17 @@ mod tests {
             "tool_choice",
             &json!({"type": "allowed_tools", "tools": [], "mode": "auto"}),
         );
+    }
+
+    #[test]
+    fn all_that_is_repeated_is_kept() {
+        let everything: RawMap =
+            REPEATED.iter().map(|name| ((*name).to_owned(), crate::json::raw(&json!("x")))).collect();
+        assert_eq!(echoed(&everything).len(), REPEATED.len());
+        let places = ["conversation", "previous_response_id"].len();
+        assert_eq!(echo(&everything).len() + places, REPEATED.len());
+        assert!(echo(&everything).keys().all(|name| REPEATED.contains(&name.as_str())));
+        assert_eq!(echoed(&raw_fields(br#"{"input":"a","user":null,"x_own":1}"#).unwrap()).len(), 0);
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! - [`messages_of_items`], [`items_of_messages`], [`output_items`]: the bridge
 //! - [`ItemId`], [`with_ids`]: names of items that need not be stored
 //! - [`chat_fields`], [`check_metadata`]: a response's parameters, checked and translated; [`Metadata`]
-//! - [`ResponseObject`]: the answer of `POST /v1/responses`
+//! - [`ResponseObject`]: the answer of `POST /v1/responses`; [`response_id`], [`parse_response_id`]: its name;
+//!   [`echoed`]: what it repeats of its request
 
 mod chat_fields;
 mod content;
@@ -18,14 +19,17 @@ mod parse;
 mod raw;
 mod reader;
 mod response;
+mod response_id;
 mod to_messages;
 mod tools;
 
 pub use chat_fields::chat_fields;
+pub use echo::echoed;
 pub use from_messages::{items_of_messages, output_items};
 pub use id::{ItemId, RowId, with_ids};
 pub use kind::Kind;
 pub use metadata::{Metadata, check_metadata, read_metadata};
 pub use parse::{InputItem, Reference, parse_input, parse_items, resolve};
 pub use response::{IncompleteReason, ResponseError, ResponseObject, ResponseState};
+pub use response_id::{parse_response_id, response_id};
 pub use to_messages::messages_of_items;

@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 
 use super::echo::echo;
+use crate::category::Category;
 use crate::json::RawMap;
 use crate::time::Timestamp;
+use crate::turn::{Failure, Outcome};
 use crate::usage::Usage;
 
 /// A response, ready to be written as OpenAI and Open Responses describe it: every
@@ -73,7 +75,39 @@ pub struct ResponseError {
     pub message: String,
 }
 
+impl ResponseError {
+    /// A turn's failure in OpenAI's words, of which there are few; what happened stands
+    /// in the message.
+    #[must_use]
+    pub fn of(failure: &Failure) -> Self {
+        let code = match failure.category {
+            Category::RateLimitError => "rate_limit_exceeded",
+            Category::ValidationError => "invalid_prompt",
+            Category::ApiError
+            | Category::NetworkError
+            | Category::TimeoutError
+            | Category::AuthenticationError
+            | Category::AuthorizationError
+            | Category::CostLimitError
+            | Category::NotFoundError
+            | Category::InternalError
+            | Category::RagError
+            | Category::EmbeddingError => "server_error",
+        };
+        Self { code: code.to_owned(), message: failure.message.clone() }
+    }
+}
+
 impl ResponseState {
+    /// The state of a response whose turn ended with `failure`.
+    #[must_use]
+    pub fn of_failure(failure: &Failure) -> Self {
+        match failure.outcome {
+            Outcome::Cancelled => Self::Cancelled,
+            Outcome::Retryable | Outcome::Final | Outcome::OutcomeUnknown => Self::Failed(ResponseError::of(failure)),
+        }
+    }
+
     /// The state of a response whose `chat.completion` object, committed at `at`, is
     /// `completion`.
     #[must_use]
@@ -227,6 +261,30 @@ mod tests {
             let completion = json!({"choices": [{"finish_reason": finish_reason}]});
             assert_eq!(ResponseState::of_completion(&completion, at), expected);
         }
+    }
+
+    #[test]
+    fn a_failure_is_told_in_openais_words() {
+        let failure = |outcome, category| Failure {
+            outcome,
+            category,
+            code: "our_own_code".to_owned(),
+            message: "It broke.".to_owned(),
+            param: None,
+            retry_after_ms: None,
+            request_id: String::new(),
+            partial: String::new(),
+        };
+        for (category, code) in [
+            (Category::ApiError, "server_error"),
+            (Category::RateLimitError, "rate_limit_exceeded"),
+            (Category::ValidationError, "invalid_prompt"),
+        ] {
+            let error = ResponseError { code: code.to_owned(), message: "It broke.".to_owned() };
+            assert_eq!(ResponseState::of_failure(&failure(Outcome::Final, category)), ResponseState::Failed(error));
+        }
+        let cancelled = failure(Outcome::Cancelled, Category::ValidationError);
+        assert_eq!(ResponseState::of_failure(&cancelled), ResponseState::Cancelled);
     }
 
     #[test]

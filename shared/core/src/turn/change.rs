@@ -62,6 +62,7 @@ mod tests {
             queue_tail: 0,
             erased: false,
             project: None,
+            parent: None,
             created_at: Timestamp(1),
             updated_at: Timestamp(1),
         }

@@ -25,10 +25,16 @@ pub struct Ask {
 pub enum Standing {
     /// A client's request: behind whatever waits already.
     Behind,
+    /// A client's request that is the very next turn, or none: it waits behind nobody.
+    Next,
     /// A client's request that interrupts: ahead of the queue.
     Ahead,
     /// The worker's, for the turn at the queue's head.
-    Head,
+    Head {
+        /// The conversation's fence when the head was looked for, with nobody at work. An
+        /// attempt since then may have put a turn back in front of that head.
+        fence: u64,
+    },
 }
 
 /// What the request is to do.
@@ -129,7 +135,12 @@ pub fn begin(now: Timestamp, conversation: Option<&Conversation>, turn: Option<&
             State::Queued { due } => {
                 // Its place is written in the row that T1 takes away: a turn without one
                 // cannot be at the head.
-                let place = turn.place.filter(|_| ask.standing == Standing::Head && *due <= now);
+                let is_head = match ask.standing {
+                    Standing::Head { fence } if conversation.is_none_or(|c| c.fence != fence) => return Decision::Busy,
+                    Standing::Head { .. } => *due <= now,
+                    Standing::Behind | Standing::Next | Standing::Ahead => false,
+                };
+                let place = turn.place.filter(|_| is_head);
                 place.map_or(Decision::Waiting, |place| {
                     let previous = Previous::Queued { place, epoch: turn.epoch };
                     acquire(now, conversation, Some(turn), previous, turn.attempts + 1, ask)
@@ -174,7 +185,7 @@ fn acquire(
     let has_queue = conversation.is_some_and(|c| c.queue_tail > 0);
     let left_by_dead = (queued && holder.is_some()) || (has_queue && left_by_another);
     let begins_anew = matches!(previous, Previous::Absent | Previous::Failed { .. });
-    let behind_queue = begins_anew && ask.standing == Standing::Behind;
+    let behind_queue = begins_anew && matches!(ask.standing, Standing::Behind | Standing::Next);
     let queue_first = behind_queue && conversation.is_some_and(|c| c.queued > 0);
 
     if conversation.is_some_and(|c| c.erased) {
@@ -281,6 +292,7 @@ mod tests {
             queue_tail: 0,
             erased: false,
             project: None,
+            parent: None,
             created_at: NOW,
             updated_at: NOW,
         }
@@ -299,6 +311,7 @@ mod tests {
             updated_at: NOW,
             input: None,
             place: None,
+            deleted_at: None,
             state,
         }
     }
@@ -390,7 +403,8 @@ mod tests {
 
     #[test]
     fn a_queued_turn_runs_when_it_is_due_at_the_head_and_nothing_is_left_before_it() {
-        let head = Ask { standing: Standing::Head, ..ask() };
+        let head = Ask { standing: Standing::Head { fence: 4 }, ..ask() };
+        let late = Ask { standing: Standing::Head { fence: 3 }, ..ask() };
         let queued = |due| Turn { place: Some(3), ..turn(0, 0, State::Queued { due }) };
         let free = Conversation { queued: 1, queue_tail: 3, ..conversation(4, None, 2) };
         let lapsed = Conversation { queued: 1, ..conversation(4, Some((1, Timestamp(0))), 2) };
@@ -398,6 +412,7 @@ mod tests {
         check(Some(&free), Some(&queued(NOW + Duration::from_millis(1))), &head, "waiting");
         check(Some(&free), Some(&queued(NOW)), &head, "acquire Queued { place: 3, epoch: 0 } epoch 5 number 3");
         check(Some(&lapsed), Some(&queued(NOW)), &head, "busy");
+        check(Some(&free), Some(&queued(NOW)), &late, "busy");
     }
 
     #[test]

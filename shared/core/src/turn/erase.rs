@@ -62,6 +62,7 @@ mod tests {
             updated_at: Timestamp(2),
             input: input.then(|| crate::json::raw(&serde_json::json!({"secret": 1}))),
             place: None,
+            deleted_at: None,
             state,
         }
     }

@@ -14,12 +14,14 @@
 //! - [`decide`]: what a request with a key is to do, from what is stored
 //! - [`queue`]: what a request that can wait is to do; [`revoke`]: how a turn is stopped from outside
 //! - [`change`]: when items may be added and deleted by hand; [`erase`]: what is left of a turn then
+//! - [`follow`]: in which conversation a turn runs that follows a given one
 //! - [`failure`]: how a turn ends without an answer
 
 pub mod change;
 pub mod decide;
 pub mod erase;
 pub mod failure;
+pub mod follow;
 pub mod queue;
 pub mod record;
 pub mod revoke;
@@ -28,6 +30,7 @@ pub use change::{Change, change};
 pub use decide::{Acquire, Ask, Decision, Plan, Previous, Standing, begin, lease_until, plan};
 pub use erase::tombstone;
 pub use failure::{CONVERSATION_DELETED, Failure, Outcome};
+pub use follow::{Follow, Following, follow};
 pub use queue::{Enqueue, Place, after_failure, enqueue};
-pub use record::{Claim, Commit, Conversation, Delivery, Holder, OnBusy, State, Turn};
+pub use record::{Claim, Commit, Conversation, Delivery, Holder, Lineage, OnBusy, Parent, State, Turn};
 pub use revoke::{Revoke, revoke};

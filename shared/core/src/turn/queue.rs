@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::decide::{Ask, Previous};
+use super::decide::{Ask, Previous, Standing};
 use super::failure::{Failure, Outcome};
 use super::record::{Commit, Conversation, State, Turn};
 use crate::limits::{MAX_ATTEMPTS, MAX_QUEUED_TURNS, RETRY_FIRST, RETRY_MOST};
@@ -25,6 +25,8 @@ pub enum Enqueue {
     KeyReused,
     /// The queue is as long as it may be.
     Full,
+    /// It would not be the very next turn, and is that or none.
+    Overtaken,
     /// The conversation was erased.
     Erased,
 }
@@ -40,14 +42,22 @@ pub struct Place {
     pub place: u64,
     /// Attempts so far.
     pub attempts: u32,
+    /// Committed turns when they were counted, for a turn that is the very next or
+    /// none: T0 then requires that there are as many still and that nobody runs or waits.
+    pub seen_head: Option<u64>,
 }
 
 /// Decides what a request that can wait is to do.
 ///
 /// A retryable failure of a client's own turn may go on in the queue. The number a
-/// request insists on is not looked at: it is not known before the turn runs.
+/// request insists on is not known before the turn runs, and is looked at only where
+/// nothing can come before it: see [`Standing::Next`].
 #[must_use]
 pub fn enqueue(conversation: Option<&Conversation>, turn: Option<&Turn>, ask: &Ask) -> Enqueue {
+    let head = conversation.map_or(0, |c| c.head);
+    let free = conversation.is_none_or(|c| c.queued == 0 && c.holder.is_none());
+    let is_next = free && ask.number.is_none_or(|asked| asked == head + 1);
+    let next_or_none = ask.standing == Standing::Next;
     let full = conversation.is_some_and(|c| c.queued >= MAX_QUEUED_TURNS);
     let join = |previous, attempts| {
         if conversation.is_some_and(|c| c.erased) {
@@ -56,8 +66,12 @@ pub fn enqueue(conversation: Option<&Conversation>, turn: Option<&Turn>, ask: &A
         if full {
             return Enqueue::Full;
         }
+        if next_or_none && !is_next {
+            return Enqueue::Overtaken;
+        }
         let seen_tail = conversation.map(|c| c.queue_tail);
-        Enqueue::Join(Place { seen_tail, previous, place: seen_tail.unwrap_or(0) + 1, attempts })
+        let seen_head = next_or_none.then_some(head);
+        Enqueue::Join(Place { seen_tail, previous, place: seen_tail.unwrap_or(0) + 1, attempts, seen_head })
     };
     match turn {
         None => join(Previous::Absent, 0),
@@ -90,8 +104,13 @@ pub fn after_failure(now: Timestamp, failure: &Failure, attempts: u32, chance: f
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
     use crate::category::Category;
+    use crate::digest::Digest;
+    use crate::id::{AttemptId, TurnId};
+    use crate::turn::record::Holder;
 
     const NOW: Timestamp = Timestamp(1_000_000);
 
@@ -121,6 +140,39 @@ mod tests {
         check(Outcome::Retryable, None, MAX_ATTEMPTS, 1.0, None);
         check(Outcome::Final, None, 1, 1.0, None);
         check(Outcome::OutcomeUnknown, None, 1, 1.0, None);
+    }
+
+    #[test]
+    fn a_turn_that_is_the_next_or_none_waits_behind_nobody() {
+        let attempt = AttemptId::new(Uuid::nil());
+        let ask =
+            Ask { input_hash: Digest::of(""), number: Some(3), attempt: attempt.clone(), standing: Standing::Next };
+        let free = Conversation {
+            fence: 4,
+            holder: None,
+            head: 2,
+            version: 1,
+            queued: 0,
+            queue_tail: 1,
+            erased: false,
+            project: None,
+            parent: None,
+            created_at: NOW,
+            updated_at: NOW,
+        };
+        let holder = Holder { attempt, turn: TurnId::new(Uuid::nil()), lease_until: Timestamp(0) };
+        let check = |conversation: &Conversation, ask: &Ask, expected: Option<Option<u64>>| {
+            let decided = enqueue(Some(conversation), None, ask);
+            assert!(matches!(decided, Enqueue::Join(_) | Enqueue::Overtaken), "{decided:?}");
+            let seen_head = if let Enqueue::Join(place) = decided { Some(place.seen_head) } else { None };
+            assert_eq!(seen_head, expected);
+        };
+        check(&free, &ask, Some(Some(2)));
+        check(&Conversation { head: 3, ..free.clone() }, &ask, None);
+        check(&Conversation { queued: 1, ..free.clone() }, &ask, None);
+        check(&Conversation { holder: Some(holder), ..free.clone() }, &ask, None);
+        let behind = Ask { standing: Standing::Behind, ..ask };
+        check(&Conversation { head: 3, queued: 1, ..free }, &behind, Some(None));
     }
 
     #[test]

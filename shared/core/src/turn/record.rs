@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::decide::Previous;
 use super::failure::Failure;
 use crate::digest::Digest;
-use crate::id::{AttemptId, ProjectId, Tenant, TurnId, TurnKey};
+use crate::id::{AttemptId, ConversationId, ProjectId, Tenant, TurnId, TurnKey};
 use crate::limits::{BUSY_WAIT, CLOCK_SKEW};
 use crate::money::PicoUsd;
 use crate::time::Timestamp;
@@ -32,6 +32,8 @@ pub struct Conversation {
     pub erased: bool,
     /// The project of its first turn.
     pub project: Option<ProjectId>,
+    /// Where it branched off from another conversation, if it did.
+    pub parent: Option<Parent>,
     /// When it was created, or its first turn began.
     pub created_at: Timestamp,
     /// When a turn last began, ended or failed, or something was last changed by hand.
@@ -51,6 +53,26 @@ impl Conversation {
         let newest = self.fence == turn.epoch;
         newest && self.holder.as_ref().is_some_and(|holder| holder.attempt == turn.attempt)
     }
+}
+
+/// The place in another conversation that a conversation goes on from: what was said
+/// there up to this turn comes before its own first turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parent {
+    /// The other conversation.
+    pub conversation: ConversationId,
+    /// The last of its turns that belongs to both.
+    pub number: u64,
+}
+
+/// What a turn that follows another one has to heed when it begins.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lineage {
+    /// Where the conversation branches off, if this turn makes it.
+    pub parent: Option<Parent>,
+    /// The same request's place in the other of the two conversations where it may run:
+    /// a turn begins in one only while it stands in the other not at all, or as failed.
+    pub rival: Option<TurnKey>,
 }
 
 /// The attempt that holds a conversation's lock.
@@ -96,6 +118,8 @@ pub struct Turn {
     /// Its place in the conversation's queue, if it ever stood there: nobody waits for
     /// such a turn at an open connection, so a failure that may pass puts it back.
     pub place: Option<u64>,
+    /// When its client deleted it as a response; its row stays, as the record of its key.
+    pub deleted_at: Option<Timestamp>,
     /// Where it stands.
     pub state: State,
 }

@@ -77,6 +77,7 @@ mod tests {
             queue_tail: 0,
             erased: false,
             project: None,
+            parent: None,
             created_at: NOW,
             updated_at: NOW,
         }
@@ -95,6 +96,7 @@ mod tests {
             updated_at: NOW,
             input: None,
             place,
+            deleted_at: None,
             state,
         }
     }

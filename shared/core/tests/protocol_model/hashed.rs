@@ -33,8 +33,8 @@ pub(crate) struct Joined(pub(crate) Place);
 
 impl Hash for Joined {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        let Place { seen_tail, previous, place, attempts } = &self.0;
-        (seen_tail, place, attempts).hash(hasher);
+        let Place { seen_tail, previous, place, attempts, seen_head } = &self.0;
+        (seen_tail, place, attempts, seen_head).hash(hasher);
         hash_previous(previous, hasher);
     }
 }

@@ -71,7 +71,10 @@ impl World {
         match lapsed {
             // The queue keeps its order: what a dead attempt left comes first.
             Some(left) if flaw != Some(Flaw::LapsedHolderOvertaken) => self.hint_turn(worker, left.key, flaw),
-            Some(_) | None => self.run_stored(worker, head, Some(meta), Standing::Head, flaw),
+            Some(_) | None => {
+                let standing = Standing::Head { fence: meta.fence };
+                self.run_stored(worker, head, Some(meta), standing, flaw);
+            }
         }
     }
 
@@ -172,7 +175,7 @@ impl World {
             }
             Enqueue::ReplayFailure(failure) => client.tell(Reply::Failure(Plain(failure.outcome))),
             Enqueue::KeyReused => client.tell(Reply::KeyReused),
-            Enqueue::Full | Enqueue::Erased => {}
+            Enqueue::Full | Enqueue::Overtaken | Enqueue::Erased => {}
         }
     }
 

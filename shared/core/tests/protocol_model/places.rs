@@ -4,7 +4,7 @@ use turnwise_core::turn::{Delivery, Outcome, Place, Previous, Revoke};
 
 use crate::flaws::Flaw;
 use crate::hashed::Plain;
-use crate::rows::{Attempt, Input, Key, State, Turn};
+use crate::rows::{Attempt, Input, Key, Meta, State, Turn};
 use crate::table::Table;
 use crate::writes::Halt;
 
@@ -23,7 +23,7 @@ impl Table {
         delivery: Plain<Delivery>,
         joined: &Place,
     ) -> bool {
-        let Place { seen_tail, previous, place, attempts } = *joined;
+        let Place { seen_tail, previous, place, attempts, seen_head } = *joined;
         let tail_as_seen = self.meta.as_ref().map(|meta| meta.queue_tail) == seen_tail;
         let turn_as_seen = match previous {
             Previous::Absent => !self.turns.contains_key(&key),
@@ -31,7 +31,12 @@ impl Table {
             Previous::Failed { epoch } => self.is_failed(key, epoch),
             Previous::Lost { epoch } => self.is_processing(key, epoch),
         };
-        let accepted = tail_as_seen && turn_as_seen && !self.queue.contains_key(&place);
+        let is_next = |head| {
+            let idle = |meta: &Meta| meta.head == head && meta.holder.is_none() && meta.queued == 0;
+            self.meta.as_ref().is_none_or(idle)
+        };
+        let next_or_any = seen_head.is_none_or(is_next);
+        let accepted = tail_as_seen && turn_as_seen && next_or_any && !self.queue.contains_key(&place);
         if accepted {
             let meta = self.meta.get_or_insert_default();
             meta.queue_tail = place;

@@ -66,7 +66,8 @@ fn lapsed(world: &World) -> Table {
 fn next_due(table: &Table) -> Option<(Key, Standing)> {
     let used = table.meta.as_ref().is_some_and(|meta| meta.queue_tail > 0);
     let left = table.holder().filter(|_| used).map(|holder| (holder.key, Standing::Behind));
-    left.or_else(|| table.queue_head().map(|head| (head, Standing::Head)))
+    let fence = table.meta.as_ref().map_or(0, |meta| meta.fence);
+    left.or_else(|| table.queue_head().map(|head| (head, Standing::Head { fence })))
 }
 
 fn begins(table: &mut Table, alone: &mut Client, standing: Standing) -> bool {
@@ -90,7 +91,7 @@ fn joins(table: &mut Table, alone: &mut Client) -> bool {
         Enqueue::Waiting | Enqueue::Running | Enqueue::Replay(_) | Enqueue::ReplayFailure(_) | Enqueue::KeyReused => {
             true
         }
-        Enqueue::Full | Enqueue::Erased => false,
+        Enqueue::Full | Enqueue::Overtaken | Enqueue::Erased => false,
     }
 }
 

@@ -99,6 +99,7 @@ impl Meta {
             queued: self.queued,
             queue_tail: self.queue_tail,
             erased: false,
+            parent: None,
             project: None,
             created_at: NOW,
             updated_at: NOW,
@@ -142,6 +143,7 @@ impl Turn {
             updated_at: NOW,
             input: None,
             place: self.place,
+            deleted_at: None,
             state: self.state.to_core(),
         }
     }

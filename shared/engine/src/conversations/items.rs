@@ -109,6 +109,20 @@ impl Engine {
         item.map(|(_, item)| item).ok_or_else(|| no_item(&id.text(conversation)))
     }
 
+    /// The item `id` as it is stored, without its id.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it is not there, or no longer.
+    pub(crate) async fn stored_item(
+        &self,
+        tenant: &Tenant,
+        conversation: &ConversationId,
+        id: &str,
+    ) -> Result<Value, Error> {
+        let (entry, place) = self.entry_of(tenant, conversation, id).await?;
+        row::places(&entry).get(place.index).cloned().ok_or_else(|| no_item(id))
+    }
+
     /// The row that holds the item `id`, which is there.
     pub(super) async fn entry_of(
         &self,
@@ -130,7 +144,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Invalid`] with a fault for each mention of an item that `conversation`,
     /// if there is one yet, does not have.
-    pub(super) async fn resolve_items(
+    pub(super) async fn with_mentioned(
         &self,
         tenant: &Tenant,
         conversation: Option<&ConversationId>,
@@ -143,10 +157,8 @@ impl Engine {
         });
         if let Some(conversation) = conversation {
             for id in mentions {
-                match self.entry_of(tenant, conversation, id).await {
-                    Ok((entry, place)) => {
-                        found.extend(row::places(&entry).get(place.index).map(|item| (id.clone(), item.clone())))
-                    }
+                match self.stored_item(tenant, conversation, id).await {
+                    Ok(item) => found.push((id.clone(), item)),
                     Err(Error::NotFound { .. }) => {}
                     Err(error) => return Err(error),
                 }

@@ -74,6 +74,10 @@ impl Engine {
                     Ok(Begun::Acquired) => {
                         return Ok(Claimed::Ready(Box::new(ready(request, &acquire, turn, seen, resolved))));
                     }
+                    // The same request has begun in its other place.
+                    Ok(Begun::Refused { conversation: None, turn: None }) if request.lineage.rival.is_some() => {
+                        return Ok(Claimed::Busy(None));
+                    }
                     Ok(Begun::Refused { conversation, turn }) => {
                         seen.conversation = conversation.or(seen.conversation);
                         seen.turn = turn.map(|turn| *turn).or(seen.turn);
@@ -151,6 +155,11 @@ impl Engine {
             (None, Some(_)) => self.retry(|_| self.store.conversation(tenant, &request.key.conversation)).await?,
             (conversation, _) => conversation,
         };
+        let parent = match &conversation {
+            Some(conversation) => conversation.parent.clone(),
+            None => request.lineage.parent.clone(),
+        };
+        let history = self.reach_back(tenant, history, parent, turns).await?;
         Ok(Seen { conversation, history, turn })
     }
 
@@ -206,6 +215,7 @@ impl Engine {
             updated_at: now,
             input: input.filter(|input| input.get().len() <= MAX_INPUT_BYTES),
             place: before.and_then(|turn| turn.place),
+            deleted_at: None,
             state: State::Processing,
         }
     }
@@ -223,6 +233,7 @@ impl Engine {
             acquire,
             lease_until: lease_until(now, request.caller.deadline),
             project: request.project.as_ref(),
+            lineage: &request.lineage,
             now,
         };
         self.store.begin_turn(&begin).await

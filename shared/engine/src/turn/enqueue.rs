@@ -37,6 +37,7 @@ impl Engine {
                 (Enqueue::Replay(_), Some(turn)) => return self.committed(request, turn, project).await,
                 (Enqueue::ReplayFailure(failure), Some(turn)) => return Err(failed(turn, failure)),
                 (Enqueue::KeyReused, _) => return Err(Error::KeyReused),
+                (Enqueue::Overtaken, _) => return Err(Error::ConversationBusy { retry_after: BUSY_RETRY_AFTER }),
                 (Enqueue::Full, _) => return Err(Error::QueueFull { retry_after: BUSY_RETRY_AFTER }),
                 (Enqueue::Erased, _) => return Err(Error::ConversationErased),
                 (Enqueue::Waiting | Enqueue::Running | Enqueue::Replay(_) | Enqueue::ReplayFailure(_), None) => {
@@ -49,6 +50,10 @@ impl Engine {
                     self.hint(tenant, &request.key, std::time::Duration::ZERO).await;
                     let project = project.or_else(|| request.project.clone().filter(|_| conversation.is_none()));
                     return Ok(waiting(&queued, project, false));
+                }
+                // The same request has begun in its other place.
+                Ok(Enqueued::Refused { conversation: None, turn: None }) if request.lineage.rival.is_some() => {
+                    return Err(Error::ConversationBusy { retry_after: BUSY_RETRY_AFTER });
                 }
                 Ok(Enqueued::Refused { conversation: now, turn: found }) => {
                     // The row of a condition that held is not sent along.
@@ -112,6 +117,7 @@ impl Engine {
             updated_at: now,
             input: Some(input),
             place: Some(place.place),
+            deleted_at: None,
             state: State::Queued { due: now },
         })
     }
@@ -123,8 +129,8 @@ impl Engine {
         place: &Place,
     ) -> Result<Enqueued, turnwise_store::Error> {
         let tenant = &request.caller.tenant;
-        let (project, now) = (request.project.as_ref(), self.clock.now());
-        self.store.enqueue_turn(&EnqueueTurn { tenant, turn, place, project, now }).await
+        let (project, lineage, now) = (request.project.as_ref(), &request.lineage, self.clock.now());
+        self.store.enqueue_turn(&EnqueueTurn { tenant, turn, place, project, lineage, now }).await
     }
 }
 

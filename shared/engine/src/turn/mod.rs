@@ -1,17 +1,18 @@
 //! A durable turn, from its key to its answer.
 //!
 //! - [`request`]: what a route asks for
-//! - `claim`: read, decide, write T1
+//! - `claim`: read, decide, write T1; `ancestors`: what came before a fork
 //! - `produce`: the task that owns a running turn; `upstream`: reading the
 //!   provider; `keep`: lease and stream log meanwhile; `settle`: T2 or T2f
 //! - `enqueue`: T0; `revoke`: turns cancelled and interrupted
 //! - `run`: the use cases, `answer` and `stream`
 
+mod ancestors;
 mod claim;
 mod enqueue;
 mod keep;
 mod produce;
-mod remember;
+pub(crate) mod remember;
 pub mod request;
 mod revoke;
 mod run;

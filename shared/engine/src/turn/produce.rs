@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use turnwise_core::fold::Fold;
 use turnwise_core::generation::{Completion, Generation};
@@ -14,7 +13,7 @@ use turnwise_store::LogPage;
 
 use super::claim::{Ready, must_end_by};
 use super::keep::Keeper;
-use super::remember::messages_of;
+use super::remember;
 use super::request::{Caller, Input};
 use super::upstream::{Broken, Upstream, read_upstream};
 use crate::engine::Engine;
@@ -113,20 +112,8 @@ impl Producer {
         Generation { model: self.ready.resolved.model.clone(), fields }
     }
 
-    /// What is new, behind what the conversation remembers and the instructions before
-    /// everything.
     fn messages(&self) -> Box<RawValue> {
-        let new = self.input.fields.get("messages").cloned().unwrap_or_else(|| RawValue::NULL.to_owned());
-        let history = self.ready.history.iter().filter(|_| self.input.remembers);
-        let instructions = self.input.instructions.as_ref();
-        let mut messages: Vec<Value> =
-            instructions.map(|text| json!({"role": "system", "content": text})).into_iter().collect();
-        messages.extend(history.flat_map(messages_of));
-        if messages.is_empty() {
-            return new;
-        }
-        messages.extend(serde_json::from_str::<Vec<Value>>(new.get()).unwrap_or_default());
-        json::raw(&Value::Array(messages))
+        remember::messages(&self.input, &self.ready.history)
     }
 }
 

@@ -1,15 +1,35 @@
 //! What a conversation remembers, as the messages an upstream is sent.
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use turnwise_core::items::messages_of_items;
+use turnwise_core::json;
 use turnwise_store::{Content, Entry};
+
+use super::request::Input;
 
 /// Fields of an answer's message that a request may contain: upstreams refuse others
 /// of their own making.
 const KEPT_FIELDS: [&str; 4] = ["role", "content", "tool_calls", "refusal"];
 
+/// What is new, behind what the conversation remembers and the instructions before
+/// everything.
+pub(crate) fn messages(input: &Input, history: &[Entry]) -> Box<RawValue> {
+    let new = input.messages();
+    let history = history.iter().filter(|_| input.remembers);
+    let instructions = input.instructions.as_ref();
+    let mut messages: Vec<Value> =
+        instructions.map(|text| json!({"role": "system", "content": text})).into_iter().collect();
+    messages.extend(history.flat_map(messages_of));
+    if messages.is_empty() {
+        return new;
+    }
+    messages.extend(serde_json::from_str::<Vec<Value>>(new.get()).unwrap_or_default());
+    json::raw(&Value::Array(messages))
+}
+
 /// A row of a conversation as the messages it adds.
-pub(crate) fn messages_of(entry: &Entry) -> Vec<Value> {
+fn messages_of(entry: &Entry) -> Vec<Value> {
     match entry {
         Entry::Added(added) => messages_of_items(&list(added.items.get())),
         Entry::Turn(turn) => {

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use turnwise_core::digest::Digest;
 use turnwise_core::id::{ProjectId, Tenant, TurnKey};
-use turnwise_core::json::RawMap;
+use turnwise_core::items::messages_of_items;
+use turnwise_core::json::{self, RawMap};
 use turnwise_core::money::PicoUsd;
 use turnwise_core::time::Timestamp;
-use turnwise_core::turn::{Delivery, OnBusy, Standing};
+use turnwise_core::turn::{Delivery, Lineage, OnBusy, Standing};
 use turnwise_core::usage::Usage;
 
 /// Who asks.
@@ -33,10 +35,10 @@ pub struct Caller {
 pub struct Input {
     /// The model asked for; `None` takes the default.
     pub model: Option<String>,
-    /// Fields of a chat completion request. `messages` holds only what is new.
+    /// Fields of a chat completion request. `messages` holds only what is new, and is not
+    /// there where `items` is.
     pub fields: RawMap,
-    /// The same as `messages`, as the items they came as, where they did: this is what
-    /// the conversation keeps.
+    /// What is new, where it came as items: this is what the conversation keeps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<Box<RawValue>>,
     /// What the model is told before everything else, this once: no part of the
@@ -56,6 +58,28 @@ pub struct Input {
     /// back to a turn of the queue.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stream: bool,
+}
+
+impl Input {
+    /// An input that was stored with its turn.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(stored: &RawValue) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(stored.get())
+    }
+
+    /// What is new, as chat messages.
+    #[must_use]
+    pub fn messages(&self) -> Box<RawValue> {
+        match &self.items {
+            Some(items) => {
+                let items: Vec<Value> = serde_json::from_str(items.get()).unwrap_or_default();
+                json::raw(&Value::Array(messages_of_items(&items)))
+            }
+            None => self.fields.get("messages").cloned().unwrap_or_else(|| json::raw(&Value::Array(Vec::new()))),
+        }
+    }
 }
 
 /// A request for a durable turn.
@@ -84,6 +108,8 @@ pub struct TurnRequest {
     pub background: bool,
     /// Where it stands toward the conversation's queue.
     pub standing: Standing,
+    /// What it has to heed if it follows another turn.
+    pub lineage: Lineage,
 }
 
 impl TurnRequest {
@@ -118,6 +144,12 @@ pub struct Answer {
     pub number: Option<u64>,
     /// `provider/model`.
     pub model: String,
+    /// Parameters of the request that its answer shows again.
+    pub echo: RawMap,
+    /// Items that came in with it: what it says is numbered behind them.
+    pub inputs: usize,
+    /// When it was asked for.
+    pub created_at: Timestamp,
     /// The answer, a `chat.completion` object.
     pub output: Box<RawValue>,
     /// Digest of the canonical answer.

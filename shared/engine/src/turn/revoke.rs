@@ -8,7 +8,7 @@ use turnwise_core::turn::{Failure, Outcome, Revoke, State, Turn, revoke};
 use turnwise_store::{RevokeTurn, Revoked};
 
 use super::claim::may_call_again;
-use super::request::{Caller, TurnRequest};
+use super::request::{Caller, Input, TurnRequest};
 use super::settle::kept_partial;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -81,7 +81,10 @@ impl Engine {
                     if let Some(live) = self.hub.running(tenant, key) {
                         live.lose_lock();
                     }
-                    self.wake_queue(tenant, &key.conversation).await;
+                    // Who interrupts goes ahead of the queue, and wakes it at its own end.
+                    if why != Why::Interrupted {
+                        self.wake_queue(tenant, &key.conversation).await;
+                    }
                     return Ok(());
                 }
                 // It has moved on, or the reply to our own write was lost: the rows tell.
@@ -141,6 +144,9 @@ impl Engine {
             request_id: request_id.to_owned(),
             partial: kept_partial(partial),
         };
-        Turn { updated_at: self.clock.now(), input: None, state: State::Failed(failure), ..turn }
+        // What was asked belongs to a response, also to one that has no answer.
+        let is_response = |input: &Input| input.items.is_some() && !turn.key.conversation.is_hidden();
+        let input = turn.input.clone().filter(|input| Input::read(input).is_ok_and(|input| is_response(&input)));
+        Turn { updated_at: self.clock.now(), input, state: State::Failed(failure), ..turn }
     }
 }

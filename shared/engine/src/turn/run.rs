@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use turnwise_core::id::ProjectId;
-use turnwise_core::limits::{BUSY_RETRY_AFTER, BUSY_WAIT, POLL_FIRST, POLL_MOST};
+use turnwise_core::limits::{BUSY_RETRY_AFTER, BUSY_WAIT, CONFLICT_PAUSE, POLL_FIRST, POLL_MOST};
 use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{Failure, OnBusy, State, Turn};
 
@@ -144,7 +144,10 @@ impl Engine {
                 }
                 match request.on_busy {
                     OnBusy::Enqueue => return self.enqueue(request).await,
-                    OnBusy::Interrupt => self.interrupt(request).await?,
+                    OnBusy::Interrupt => {
+                        self.interrupt(request).await?;
+                        pause = CONFLICT_PAUSE;
+                    }
                     OnBusy::Wait(_) | OnBusy::Reject => {}
                 }
             }
@@ -238,9 +241,9 @@ impl Engine {
         let conversation = &turn.key.conversation;
         let now = self.clock.now();
         let messages = self.retry(|_| self.store.committed_turn(tenant, conversation, commit.number, now)).await?;
-        // Expired, erased, or deleted as an item.
-        let messages = messages.filter(|turn| !turn.is_unanswered()).ok_or(Error::Gone)?;
-        Ok(settle::answer(commit, messages.output))
+        // Expired, erased, or deleted as an item or as a response.
+        let messages = messages.filter(|turn| !turn.is_unanswered()).filter(|_| turn.deleted_at.is_none());
+        Ok(settle::answer(commit, messages.ok_or(Error::Gone)?, turn.created_at))
     }
 }
 

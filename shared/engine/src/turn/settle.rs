@@ -57,8 +57,8 @@ impl Producer {
             cost: self.ready.resolved.price().map(|price| price.cost(&completion.usage)),
             completed_at: now,
         };
-        let committed = self.committed(completion.body.clone(), now);
-        let messages = match committed.pack() {
+        let kept = self.committed(completion.body.clone(), now);
+        let messages = match kept.pack() {
             Ok(messages) if messages.bytes() > MAX_PACKED_BYTES => {
                 return self.fail(self.too_long(completion.text), Some(completion.usage), logged).await;
             }
@@ -66,7 +66,7 @@ impl Producer {
             Err(error) => return self.not_committed(&error, completion.text),
         };
 
-        let answer = answer(&commit, completion.body);
+        let answer = answer(&commit, kept.clone(), claim.created_at);
         let turn = self.ended(State::Completed(commit));
         let line = self.ledger_line(completion.usage, Phase::kept(completion.usage.source));
         let log_end = logged.map(|events| LogEnd { events, committed: true });
@@ -85,7 +85,7 @@ impl Producer {
         match written {
             Ok(Committed::Applied) => {
                 if self.input.remembers {
-                    engine.memory.commit(claim, Entry::Turn(committed));
+                    engine.memory.commit(claim, Entry::Turn(kept));
                 }
                 Outcome::Committed(Arc::new(answer))
             }
@@ -186,24 +186,29 @@ impl Producer {
     fn ended(&self, state: State) -> Turn {
         // A turn from the queue that failed for good can be put back by hand.
         let from_queue = self.ready.turn.place.is_some();
-        let runs_again = match &state {
+        // What was asked belongs to a response, also to one that has no answer.
+        let is_response = self.input.items.is_some() && !self.ready.claim.key.conversation.is_hidden();
+        let keeps_input = match &state {
             State::Failed(failure) => match failure.outcome {
                 Fate::Retryable => true,
-                Fate::Final => from_queue,
-                Fate::Cancelled | Fate::OutcomeUnknown => false,
+                Fate::Final => from_queue || is_response,
+                Fate::Cancelled | Fate::OutcomeUnknown => is_response,
             },
             State::Queued { .. } => true,
             State::Processing | State::Completed(_) => false,
         };
         let mut turn = self.ready.turn.clone();
         turn.updated_at = self.engine.clock.now();
-        turn.input = turn.input.filter(|_| runs_again);
+        turn.input = turn.input.filter(|_| keeps_input);
         turn.state = state;
         turn
     }
 
     /// What came in with the turn; nothing for a stateless one.
     fn kept_input(&self) -> Content {
+        if self.ready.claim.key.conversation.is_hidden() {
+            return Content::Messages(turnwise_core::json::raw(&serde_json::json!([])));
+        }
         if let Some(items) = &self.input.items {
             return Content::Items(items.clone());
         }
@@ -212,8 +217,7 @@ impl Producer {
     }
 
     fn estimate(&self, partial: &str) -> Usage {
-        let input = self.input.fields.get("messages").map_or("", |messages| messages.get());
-        Usage::estimate(input, partial)
+        Usage::estimate(self.input.messages().get(), partial)
     }
 
     fn failure(&self, broken: Broken) -> Failure {
@@ -257,11 +261,14 @@ impl Producer {
 }
 
 /// The answer as routes render it.
-pub(super) fn answer(commit: &Commit, output: Box<RawValue>) -> Answer {
+pub(super) fn answer(commit: &Commit, turn: CommittedTurn, created_at: Timestamp) -> Answer {
     Answer {
         number: Some(commit.number),
         model: commit.model.clone(),
-        output,
+        inputs: turn.input.items().len(),
+        echo: turn.echo,
+        created_at,
+        output: turn.output,
         response_hash: commit.response_hash.clone(),
         usage: commit.usage,
         cost: commit.cost,

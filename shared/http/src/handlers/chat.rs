@@ -14,7 +14,7 @@ use turnwise_core::fault::{Fault, Faults};
 use turnwise_core::id::{ConversationId, ProjectId, TurnId, TurnKey, parse_thread};
 use turnwise_core::json::{self, RawMap};
 use turnwise_core::limits::{BUSY_WAIT, MAX_MESSAGE_BYTES};
-use turnwise_core::turn::OnBusy;
+use turnwise_core::turn::{Lineage, OnBusy};
 use turnwise_engine::turn::{Input, TurnRequest};
 use utoipa::ToSchema;
 
@@ -178,6 +178,7 @@ fn turn_request(
         },
         background: headers.prefer.respond_async && !stream,
         standing: standing(on_busy),
+        lineage: Lineage::default(),
     })
 }
 
@@ -191,7 +192,8 @@ fn message(body: &mut JsonBody) -> Option<String> {
     message
 }
 
-fn on_busy(body: &mut JsonBody, header: Option<OnBusy>) -> OnBusy {
+/// What to do while another turn is running, and how long to wait for it.
+pub(super) fn on_busy(body: &mut JsonBody, header: Option<OnBusy>) -> OnBusy {
     let named = body.text("on_busy");
     let named = named.and_then(|text| body.faults.keep(parse_on_busy("on_busy", &text)));
     let longest = body.count("wait_timeout_s").filter(|seconds| {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use turnwise_core::digest::Digest;
 use turnwise_core::id::TurnKey;
 use turnwise_core::json::{self, RawMap, kind_of};
-use turnwise_core::turn::{OnBusy, Standing};
+use turnwise_core::turn::{Lineage, OnBusy, Standing};
 use turnwise_engine::turn::{Answer, Input, TurnRequest};
 
 use super::turn_responses::TurnResponses;
@@ -78,6 +78,7 @@ pub(crate) async fn create_chat_completion(
         input: input(&principal, &mut body, stream),
         background: turn_headers.prefer.respond_async && !stream,
         standing: Standing::Behind,
+        lineage: Lineage::default(),
     };
     turn(&app, context, request, turn_headers.prefer, |_| shape, |_, answer| verbatim(answer)).await
 }

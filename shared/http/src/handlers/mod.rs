@@ -22,6 +22,7 @@ pub(crate) mod conversations;
 pub(crate) mod health;
 pub(crate) mod models;
 pub(crate) mod openapi;
+pub(crate) mod responses;
 pub(crate) mod threads;
 mod turn_responses;
 pub(crate) mod turns;
@@ -75,10 +76,14 @@ async fn turn<S: Shape>(
 /// What a client that will come back gets for a turn that waits or runs: 202 and where
 /// to look. Anybody else, and any other error, gets the error.
 fn accepted(prefer: Prefer, error: turnwise_engine::Error) -> Result<Response, Error> {
-    let (key, status) = match &error {
-        turnwise_engine::Error::Queued { key } => (key, "QUEUED"),
-        turnwise_engine::Error::StillRunning { key, .. } if prefer.respond_async => (key, "PROCESSING"),
-        _ => return Err(error.into()),
+    let (key, status) = if let turnwise_engine::Error::Queued { key } = &error {
+        (key, "QUEUED")
+    } else if let turnwise_engine::Error::StillRunning { key, .. } = &error
+        && prefer.respond_async
+    {
+        (key, "PROCESSING")
+    } else {
+        return Err(error.into());
     };
     let location = turn_location(key);
     let body = AcceptedBody { object: "turn", status, key: key.clone(), location: location.clone() };

@@ -9,6 +9,8 @@ use turnwise_tests::app::{Reply, TestApp};
 
 use super::super::{CHAT, COMPLETIONS, ROUTES};
 
+const RESPONSES: &str = "/v1/responses";
+
 /// Random requests of each kind.
 const CASES: u32 = 150;
 
@@ -41,6 +43,30 @@ const COMPLETION_FIELDS: [&str; 12] = [
     "top_logprobs",
     "response_format",
     "metadata",
+    "x_unknown",
+];
+
+const RESPONSE_FIELDS: [&str; 21] = [
+    "model",
+    "input",
+    "instructions",
+    "conversation",
+    "previous_response_id",
+    "store",
+    "background",
+    "metadata",
+    "tools",
+    "tool_choice",
+    "text",
+    "reasoning",
+    "include",
+    "truncation",
+    "service_tier",
+    "temperature",
+    "max_output_tokens",
+    "project_id",
+    "on_busy",
+    "wait_timeout_s",
     "x_unknown",
 ];
 
@@ -91,6 +117,7 @@ fn body(fields: &'static [&'static str]) -> impl Strategy<Value = Value> {
         if begun {
             body.insert("message".to_owned(), json!("hello"));
             body.insert("messages".to_owned(), json!([{"role": "user", "content": "hello"}]));
+            body.insert("input".to_owned(), json!("hello"));
             body.insert("model".to_owned(), json!("local/echo"));
         }
         body.extend(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)));
@@ -121,8 +148,9 @@ fn run<S: Strategy>(strategy: S, send: impl AsyncFn(&TestApp, S::Value)) {
 
 #[test]
 fn random_bodies_get_answers_or_errors_of_the_client() {
-    run((body(&CHAT_FIELDS), body(&COMPLETION_FIELDS)), async |app, (chat, completion)| {
-        for (path, body) in [(CHAT, &chat), (COMPLETIONS, &completion)] {
+    let bodies = (body(&CHAT_FIELDS), body(&COMPLETION_FIELDS), body(&RESPONSE_FIELDS));
+    run(bodies, async |app, (chat, completion, response)| {
+        for (path, body) in [(CHAT, &chat), (COMPLETIONS, &completion), (RESPONSES, &response)] {
             check(&app.post(path, body).await, body);
         }
     });
@@ -131,7 +159,7 @@ fn random_bodies_get_answers_or_errors_of_the_client() {
 #[test]
 fn random_bytes_get_errors_of_the_client() {
     run(prop::collection::vec(any::<u8>(), 0..64), async |app, bytes| {
-        for path in ROUTES {
+        for path in ROUTES.into_iter().chain([RESPONSES]) {
             let reply = Reply::of(app.request(Method::POST, path).body(bytes.clone())).await;
             check(&reply, &bytes);
             assert_eq!(reply.status, 400, "{bytes:?}");
@@ -144,11 +172,13 @@ fn random_headers_get_answers_or_errors_of_the_client() {
     let known = ["s:1", "1", "\"1\"", "at-most-once", "reject", "wait=0", "respond-async, wait=1", "wait=-1;;,=,"];
     let text = prop_oneof![prop::sample::select(known.to_vec()).prop_map(str::to_owned), "[ -~]{0,40}", "\\PC{0,20}",];
     let headers = prop::collection::vec((prop::sample::select(&HEADERS[..]), text), 1..4);
-    run((headers, 0..2_usize), async |app, (headers, route)| {
-        let (path, body) = match ROUTES[route] {
-            CHAT => (CHAT, json!({"message": "hello", "wait_timeout_s": 0})),
-            _ => (COMPLETIONS, super::super::ask(COMPLETIONS, "hello")),
-        };
+    run((headers, 0..3_usize), async |app, (headers, route)| {
+        let (path, body) = [
+            (CHAT, json!({"message": "hello", "wait_timeout_s": 0})),
+            (COMPLETIONS, super::super::ask(COMPLETIONS, "hello")),
+            (RESPONSES, json!({"model": "gpt-4o-mini", "input": "hello"})),
+        ][route]
+            .clone();
         let request = headers.iter().fold(app.request(Method::POST, path), |request, (name, value)| {
             request.header(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap())
         });
@@ -166,6 +196,8 @@ fn random_paths_and_queries_get_answers_or_errors_of_the_client() {
             format!("/v1/threads/{one}/turns?after={two}&limit={three}"),
             format!("/v1/threads?after={one}&limit={two}&project_id={three}"),
             format!("/v1/models/{one}"),
+            format!("/v1/responses/{one}?stream={two}"),
+            format!("/v1/responses/resp_{one}/input_items?after={two}&limit={three}"),
             format!("/v1/{one}/{two}"),
         ];
         for path in paths {

@@ -1,7 +1,7 @@
 //! Paths, methods and queries.
 
 use http::Method;
-use turnwise_http::routes::ROUTES;
+use turnwise_http::routes::{ROUTES, Route};
 use turnwise_tests::app::{Reply, TestApp};
 
 use super::super::{check_error, check_untouched};
@@ -23,11 +23,8 @@ async fn a_wrong_method_is_a_json_405_that_says_which_is_right() {
     for route in ROUTES {
         let path = route.path.replace("{id}", "x").replace("{key}", "x");
         for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS] {
-            // Some paths have several methods.
-            let has = |method: &Method| {
-                ROUTES.iter().any(|other| other.path == route.path && other.method == method.as_str())
-            };
-            if !has(&method) {
+            let is_right = |other: &Route| other.path == route.path && other.method == method.as_str();
+            if !ROUTES.iter().any(is_right) {
                 let reply = Reply::of(app.request(method, &path)).await;
                 check_error(&reply, 405, "method_not_allowed", "");
                 let allowed = reply.header("allow");
@@ -56,7 +53,7 @@ async fn an_id_in_a_path_is_checked() {
         check_error(&app.get(&format!("/v1/threads/{bad}/turns")).await, 400, "invalid_request", "id");
     }
     check_error(&app.get("/v1/threads/~hidden/turns").await, 400, "invalid_request", "id");
-    for path in ["/v1/turns/%FF", "/v1/threads/%FF/turns", "/v1/models/%C3%28"] {
+    for path in ["/v1/turns/%FF", "/v1/threads/%FF/turns", "/v1/models/%C3%28", "/v1/responses/%FF"] {
         check_error(&app.get(path).await, 400, "invalid_request", "path");
     }
     check_untouched(&app).await;

@@ -55,7 +55,7 @@ impl From<Part> for PartBody {
     ),
 )]
 pub(crate) async fn check_health(State(app): State<App>) -> Result<Json<HealthReport>, Error> {
-    let health = app.engine.health().await;
+    let health = Box::pin(app.engine.health()).await;
     let status = if health.is_ok() { "ok" } else { "degraded" };
     Ok(Json(HealthReport {
         object: "health",

@@ -1,0 +1,90 @@
+//! `POST /v1/responses`: a turn that comes in as items.
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName};
+use axum::response::Response;
+use turnwise_core::id::TurnKey;
+use turnwise_engine::responses::Responded;
+
+use super::super::turn_responses::TurnResponses;
+use super::body;
+use super::request::request;
+use crate::access::Principal;
+use crate::app::App;
+use crate::body::JsonBody;
+use crate::context::RequestContext;
+use crate::error::{Error, ErrorBody};
+use crate::params::{Prefer, TurnHeaders};
+use crate::render;
+
+/// Makes a response, in OpenAI's shape.
+///
+/// A response is a turn of a conversation: of the one named by `conversation`, of the
+/// one that `previous_response_id` belongs to or a fork of it, or of a new one. With
+/// `background` it is answered at once, with status `queued`. Every field of OpenAI's
+/// request is accepted, and `project_id`, `delivery`, `on_busy` and `wait_timeout_s` as
+/// on `/v1/chat`; `on_busy` says nothing beside `previous_response_id`, as a response
+/// never waits for another one there: it forks.
+#[utoipa::path(
+    post, path = "/v1/responses", tag = "responses", request_body = Object,
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "Names the turn: a retry gets the same bytes."),
+        ("If-Match" = Option<String>, Header, description = "The number the turn must have in its conversation."),
+        ("Prefer" = Option<String>, Header, description = "`respond-async`: as `background`. `wait=n`: seconds to wait for the same request when it is running."),
+        ("Turnwise-Delivery" = Option<String>, Header, description = "`at-least-once` or `at-most-once`."),
+        ("Turnwise-On-Busy" = Option<String>, Header, description = "`wait`, `reject`, `enqueue` or `interrupt`."),
+    ),
+    responses(
+        (status = 200, description = "OpenAI's response object; of a turn that waits or runs, too, where the client will come back", body = Object),
+        (status = 404, description = "Unknown model, conversation or previous response", body = ErrorBody),
+        (status = 409, description = "The conversation is busy, or the same request is running", body = ErrorBody),
+        (status = 410, description = "The answer, or the conversation, is no longer kept", body = ErrorBody),
+        (status = 412, description = "The turn has another number", body = ErrorBody),
+        TurnResponses,
+    ),
+)]
+pub(crate) async fn create_response(
+    State(app): State<App>,
+    Extension(principal): Extension<Principal>,
+    Extension(context): Extension<RequestContext>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Error> {
+    let mut body = JsonBody::read(body).await?;
+    let turn_headers = TurnHeaders::read(&headers, &mut body.faults);
+    let prefer = turn_headers.prefer;
+    let request = request(&principal, &context, turn_headers, body)?;
+    let responded = app.engine.respond(request).await.inspect_err(|error| note_failed(&context, error))?;
+    Ok(reply(&context, prefer, responded))
+}
+
+fn reply(context: &RequestContext, prefer: Prefer, responded: Responded) -> Response {
+    match responded {
+        Responded::Answered { key, facts, replayed, answer } => {
+            note_turn(context, facts.key.as_ref());
+            context.note(|line| line.answered(&facts, &answer, replayed));
+            render::reply(&facts, &answer, replayed, body::answered(&key, &answer))
+        }
+        Responded::Pending(found) => {
+            note_turn(context, Some(&found.found.turn.key));
+            let mut response = body::found(&found);
+            if prefer.respond_async {
+                let applied = (HeaderName::from_static("preference-applied"), "respond-async".to_owned());
+                render::put_headers(&mut response, vec![applied]);
+            }
+            response
+        }
+    }
+}
+
+fn note_failed(context: &RequestContext, error: &turnwise_engine::Error) {
+    if let turnwise_engine::Error::Failed { facts: Some(facts), .. } = error {
+        note_turn(context, facts.key.as_ref());
+    }
+}
+
+fn note_turn(context: &RequestContext, key: Option<&TurnKey>) {
+    context.note(|line| line.turn = key.map(ToString::to_string));
+}

@@ -1,0 +1,9 @@
+//! `/v1/responses`: turns in the shape of OpenAI's Responses and of Open Responses.
+
+mod body;
+pub(crate) mod cancel;
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod get;
+pub(crate) mod input_items;
+mod request;
