@@ -1,12 +1,18 @@
 //! The memory of a process is never stale: whatever two processes do to conversations
 //! on one table, each turn is sent what its conversation holds at that moment.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 use turnwise_core::limits::HISTORY_TURNS;
+use turnwise_core::time::Timestamp;
 use turnwise_engine::Engine;
+use turnwise_engine::clock::{Clock, Manual};
 use turnwise_engine::memory::Memory;
+use turnwise_engine::random::Random;
 use turnwise_engine::turn::TurnRequest;
 use turnwise_tests::rig;
 use turnwise_tests::scripted::{Script, ScriptedProvider};
@@ -69,6 +75,24 @@ async fn a_process_that_goes_on_with_a_conversation_reads_it_once() {
     }
     let stats = engine.memory.stats();
     assert_eq!((stats.hits, stats.misses, stats.conversations), (29, 0, 1), "the first turn made the conversation");
+}
+
+#[tokio::test]
+async fn what_has_expired_is_no_longer_remembered() {
+    const KEPT: Duration = Duration::from_secs(3600);
+    let (table, provider) = (Table::start().await, ScriptedProvider::start().await);
+    provider.otherwise(Script::answer("an answer"));
+    let manual = Manual::new(Timestamp(1_795_276_800_000));
+    let clock = Clock::Manual(Arc::clone(&manual));
+    let engine = rig::engine(&table, provider.base_url()).with_time_and_chance(clock.clone(), Random::seeded(1));
+    let engine = engine.with_retention(Some(KEPT));
+    engine.answer(request("c", 0)).await.unwrap();
+    rig::pass(&clock, &manual, KEPT / 2).await;
+    engine.answer(request("c", 1)).await.unwrap();
+    rig::pass(&clock, &manual, KEPT / 2).await;
+    engine.answer(request("c", 2)).await.unwrap();
+    assert_eq!(sent(&provider), ["c question 1", "an answer", "c question 2"]);
+    assert_eq!(engine.memory.stats().misses, 0);
 }
 
 #[tokio::test]

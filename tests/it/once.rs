@@ -38,16 +38,8 @@ impl Two {
         Self { engines: [engine(1), engine(2)], _table: table, clock, manual }
     }
 
-    /// Moves the clock on by `time`.
     async fn pass(&self, time: Duration) {
-        let until = self.clock.now() + time;
-        let sleeping = self.clock.sleep(time);
-        tokio::pin!(sleeping);
-        assert!(futures_util::poll!(&mut sleeping).is_pending());
-        while self.clock.now() < until {
-            assert!(self.manual.advance_to_next_timer());
-        }
-        sleeping.await;
+        rig::pass(&self.clock, &self.manual, time).await;
     }
 }
 

@@ -1,11 +1,14 @@
 //! An engine over a table and a scripted provider, for tests and benchmarks below HTTP.
 
+use std::time::Duration;
+
 use serde_json::json;
 use turnwise_core::digest::Digest;
 use turnwise_core::id::{ConversationId, Tenant, TurnId, TurnKey};
 use turnwise_core::limits::BUSY_WAIT;
 use turnwise_core::turn::{Delivery, Lineage, OnBusy, Standing};
 use turnwise_engine::Engine;
+use turnwise_engine::clock::{Clock, Manual};
 use turnwise_engine::turn::{Caller, Input, TurnRequest};
 use turnwise_providers::{ProviderSettings, Providers, Secret, Settings};
 use turnwise_store::queue::Queue;
@@ -24,6 +27,21 @@ pub fn openai_at(base_url: &str) -> Providers {
 #[must_use]
 pub fn engine(table: &Table, base_url: &str) -> Engine {
     Engine::new(table.store(), Queue::in_process().0, openai_at(base_url))
+}
+
+/// Moves the time of `clock`, which is `manual`, on by `time`.
+///
+/// # Panics
+/// If it is another clock.
+pub async fn pass(clock: &Clock, manual: &Manual, time: Duration) {
+    let until = clock.now() + time;
+    let sleeping = clock.sleep(time);
+    tokio::pin!(sleeping);
+    assert!(futures_util::poll!(&mut sleeping).is_pending());
+    while clock.now() < until {
+        assert!(manual.advance_to_next_timer(), "the sleeper itself waits for a timer");
+    }
+    sleeping.await;
 }
 
 /// Who asks in tests.
