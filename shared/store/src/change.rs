@@ -152,7 +152,7 @@ impl Store {
     }
 
     /// Raises the version, if it stands as it was seen and nobody has the lock.
-    fn next_version(
+    pub(crate) fn next_version(
         &self,
         tenant: &Tenant,
         conversation: &ConversationId,

@@ -1,16 +1,14 @@
 //! A response deleted: its turn marked, and the row with its content emptied.
 
-use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use turnwise_core::id::{AttemptId, Tenant};
-use turnwise_core::limits::CLOCK_SKEW;
 use turnwise_core::time::Timestamp;
 use turnwise_core::turn::Turn;
 
 use crate::client::Store;
-use crate::conversation;
 use crate::error::Error;
 use crate::history::PackedEntry;
-use crate::item::{instant, number, text};
+use crate::item::{number, text};
 use crate::transact::{self, Outcome};
 use crate::turn_row;
 
@@ -32,9 +30,11 @@ pub struct DeleteResponse<'a> {
 /// A committed turn's row without its content.
 #[derive(Debug, Clone, Copy)]
 pub struct EmptyTurn<'a> {
-    /// The row as it will stand.
+    /// The row as it will stand, with nothing in it.
     pub row: &'a PackedEntry,
-    /// The conversation's version when the row was read.
+    /// The row as it was read; what it held is counted.
+    pub before: &'a PackedEntry,
+    /// The conversation's version when both were read.
     pub seen_version: u64,
 }
 
@@ -59,7 +59,10 @@ impl Store {
             let row = empty.row.write(delete.tenant, &delete.turn.key.conversation);
             let put = Put::builder().table_name(&*self.table).set_item(Some(row));
             members.push(transact::put(put.condition_expression("attribute_exists(pk)"))?);
-            members.push(self.change_content(delete, empty.seen_version)?);
+            // Whoever has read the content before begins nothing with it any more.
+            let gone = -i64::try_from(empty.before.parts).unwrap_or(i64::MAX);
+            let conversation = &delete.turn.key.conversation;
+            members.push(self.next_version(delete.tenant, conversation, empty.seen_version, gone, delete.now)?);
         }
         match self.transact("delete_response", delete.deletion.as_str(), members).await? {
             Outcome::Applied => Ok(Deleted::Applied),
@@ -79,25 +82,6 @@ impl Store {
                 .expression_attribute_names("#state", "state")
                 .expression_attribute_values(":state", text(turn.state.name()))
                 .expression_attribute_values(":seen", number(turn.epoch)),
-        )
-    }
-
-    /// The conversation's next version: whoever has read the content before begins
-    /// nothing with it any more.
-    fn change_content(&self, delete: &DeleteResponse<'_>, seen_version: u64) -> Result<TransactWriteItem, Error> {
-        let unchanged = "version = :version";
-        let (free, lapsed) = ("attribute_not_exists(#owner)", "lease_until < :lapsed");
-        transact::update(
-            Update::builder()
-                .table_name(&*self.table)
-                .set_key(Some(conversation::key(delete.tenant, &delete.turn.key.conversation)))
-                .update_expression("SET version = version + :one, updated_at = :now")
-                .condition_expression(format!("{unchanged} AND ({free} OR {lapsed})"))
-                .expression_attribute_names("#owner", "owner")
-                .expression_attribute_values(":version", number(seen_version))
-                .expression_attribute_values(":lapsed", instant(delete.now - CLOCK_SKEW))
-                .expression_attribute_values(":one", number(1))
-                .expression_attribute_values(":now", instant(delete.now)),
         )
     }
 }

@@ -55,7 +55,7 @@ impl Engine {
         addition: Addition,
     ) -> Result<Added, Error> {
         let Addition { items, key, request_hash } = addition;
-        let items = self.with_mentioned(&caller.tenant, Some(conversation), items).await?;
+        let items = self.resolve_items(&caller.tenant, Some(conversation), items).await?;
         if items.is_empty() {
             // There is nothing to wait for.
             self.changeable(caller, conversation).await?;

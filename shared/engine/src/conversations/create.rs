@@ -42,7 +42,7 @@ impl Engine {
                 .map_err(|fault| Error::Invalid(fault.into()))?,
             None => ConversationId::created(self.random.uuid_v4()),
         };
-        let items = self.with_mentioned(tenant, None, new.items).await?;
+        let items = self.resolve_items(tenant, None, new.items).await?;
         let items = if items.is_empty() { None } else { Some(self.first_items(caller, items)?) };
         let create = CreateConversation {
             tenant,

@@ -136,7 +136,7 @@ impl Engine {
     }
 
     /// Deletes the stream log of a turn.
-    pub(super) async fn erase_log(
+    pub(crate) async fn erase_log(
         &self,
         tenant: &Tenant,
         conversation: &ConversationId,

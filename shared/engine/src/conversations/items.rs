@@ -109,20 +109,6 @@ impl Engine {
         item.map(|(_, item)| item).ok_or_else(|| no_item(&id.text(conversation)))
     }
 
-    /// The item `id` as it is stored, without its id.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] when it is not there, or no longer.
-    pub(crate) async fn stored_item(
-        &self,
-        tenant: &Tenant,
-        conversation: &ConversationId,
-        id: &str,
-    ) -> Result<Value, Error> {
-        let (entry, place) = self.entry_of(tenant, conversation, id).await?;
-        row::places(&entry).get(place.index).cloned().ok_or_else(|| no_item(id))
-    }
-
     /// The row that holds the item `id`, which is there.
     pub(super) async fn entry_of(
         &self,
@@ -139,12 +125,26 @@ impl Engine {
         if there { Ok((entry, place)) } else { Err(no_item(id)) }
     }
 
+    /// The item `id` as it came, without an id of ours; `None` if it is not there.
+    pub(crate) async fn item(
+        &self,
+        tenant: &Tenant,
+        conversation: &ConversationId,
+        id: &str,
+    ) -> Result<Option<Value>, Error> {
+        match self.entry_of(tenant, conversation, id).await {
+            Ok((entry, place)) => Ok(row::places(&entry).into_iter().nth(place.index)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// `items` with what they only mention in its place.
     ///
     /// # Errors
     /// [`Error::Invalid`] with a fault for each mention of an item that `conversation`,
     /// if there is one yet, does not have.
-    pub(super) async fn with_mentioned(
+    pub(super) async fn resolve_items(
         &self,
         tenant: &Tenant,
         conversation: Option<&ConversationId>,
@@ -157,11 +157,7 @@ impl Engine {
         });
         if let Some(conversation) = conversation {
             for id in mentions {
-                match self.stored_item(tenant, conversation, id).await {
-                    Ok(item) => found.push((id.clone(), item)),
-                    Err(Error::NotFound { .. }) => {}
-                    Err(error) => return Err(error),
-                }
+                found.extend(self.item(tenant, conversation, id).await?.map(|item| (id.clone(), item)));
             }
         }
         let find = |id: &str| found.iter().find(|(known, _)| known == id).map(|(_, item)| item.clone());

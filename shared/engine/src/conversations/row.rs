@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use turnwise_core::id::ConversationId;
-use turnwise_core::items::{items_of_messages, output_items, with_ids};
+use turnwise_core::items::{output_items, with_ids};
 use turnwise_core::json;
 use turnwise_store::{AddedItems, CommittedTurn, Content, Entry};
 
@@ -66,10 +66,7 @@ pub(super) fn is_answer(entry: &Entry, index: usize) -> bool {
 }
 
 fn input(content: &Content) -> Vec<Value> {
-    match content {
-        Content::Messages(messages) => items_of_messages(&list(messages.get())),
-        Content::Items(items) => list(items.get()),
-    }
+    content.items()
 }
 
 fn emptied(mut items: Vec<Value>, index: usize) -> Vec<Value> {

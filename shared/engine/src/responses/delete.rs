@@ -6,7 +6,7 @@ use turnwise_core::id::{AttemptId, Tenant};
 use turnwise_core::json::{self, RawMap};
 use turnwise_core::limits::{BUSY_RETRY_AFTER, BUSY_WAIT, POLL_FIRST, POLL_MOST};
 use turnwise_core::time::Timestamp;
-use turnwise_core::turn::{Failure, State, Turn};
+use turnwise_core::turn::{Change, Failure, State, Turn, change};
 use turnwise_store::{CommittedTurn, Content, DeleteResponse, Deleted, EmptyTurn};
 
 use crate::engine::Engine;
@@ -70,23 +70,28 @@ impl Engine {
         number: u64,
         deleted_at: Timestamp,
     ) -> Result<Deleted, Error> {
-        let conversation = &turn.key.conversation;
+        let (conversation, now) = (&turn.key.conversation, self.clock.now());
         let (found, kept) = tokio::try_join!(
             self.retry(|_| self.store.conversation(tenant, conversation)),
-            self.retry(|_| self.store.committed_turn(tenant, conversation, number, deleted_at)),
+            self.retry(|_| self.store.committed_turn(tenant, conversation, number, now)),
         )?;
         let deleted = Turn { deleted_at: Some(deleted_at), ..turn.clone() };
         // A client that has used even such a conversation's name keeps what it put there.
         let kept = kept.filter(|kept| !kept.echo.contains_key("conversation"));
-        let (Some(found), Some(kept)) = (found, kept) else {
-            return self.write_deletion(tenant, deletion, &deleted, None).await;
-        };
-        if found.is_held(self.clock.now()) {
-            return Ok(Deleted::Changed);
+        match (change(found.as_ref()), kept) {
+            (Change::Write { seen_version, .. }, Some(kept)) => {
+                // First, so that an interruption in between leaves something to delete.
+                self.erase_log(tenant, conversation, &turn.key.turn).await?;
+                let (before, row) = (kept.pack()?, emptied(kept).pack()?);
+                let empty = EmptyTurn { row: &row, before: &before, seen_version };
+                self.write_deletion(tenant, deletion, &deleted, Some(empty)).await
+            }
+            (Change::Busy, Some(_)) => Ok(Deleted::Changed),
+            // There is nothing that could go.
+            (Change::Absent | Change::Erased, _) | (_, None) => {
+                self.write_deletion(tenant, deletion, &deleted, None).await
+            }
         }
-        let row = emptied(kept).pack()?;
-        let empty = EmptyTurn { row: &row, seen_version: found.version };
-        self.write_deletion(tenant, deletion, &deleted, Some(empty)).await
     }
 
     async fn write_deletion(

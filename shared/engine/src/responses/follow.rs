@@ -53,7 +53,9 @@ impl Engine {
             let spot = spot(request, &decided, &here, &there, previous)?;
             let items = match &items {
                 Some(items) => items,
-                None => items.insert(self.resolve_items(request, &spot.key, Some(parent_of(&seen, &followed))).await?),
+                None => {
+                    items.insert(self.resolve_mentions(request, &spot.key, Some(parent_of(&seen, &followed))).await?)
+                }
             };
             let begins = matches!(decided, Follow::Next(_) | Follow::Fork(_));
             match self.take_turn(request, spot, items.clone()).await {

@@ -25,7 +25,7 @@ mod follow;
 pub mod read;
 mod references;
 
-pub use read::FoundResponse;
+pub use read::{FoundResponse, ResponseInput};
 
 /// A request for a response.
 #[derive(Debug, Clone)]
@@ -123,14 +123,14 @@ impl Engine {
                     None => self.random.uuid_v4(),
                 });
                 let key = turn_key(conversation, self.turn_of(&request))?;
-                let items = self.resolve_items(&request, &key, None).await?;
+                let items = self.resolve_mentions(&request, &key, None).await?;
                 self.take_turn(&request, request.at(key), items).await
             }
             (Place::In(conversation), true) => {
                 self.require_conversation(&request.caller, conversation).await?;
                 let key = turn_key(conversation.clone(), self.turn_of(&request))?;
                 let whole = Parent { conversation: conversation.clone(), number: u64::MAX };
-                let items = self.resolve_items(&request, &key, Some(whole)).await?;
+                let items = self.resolve_mentions(&request, &key, Some(whole)).await?;
                 self.take_turn(&request, request.at(key), items).await
             }
         }
@@ -152,13 +152,13 @@ impl Engine {
         request.input.remembers = remembers;
         if let Some(turn) = &request.turn {
             let key = hidden_key(turn, &request.place)?;
-            let items = self.resolve_items(&request, &key, parent.clone()).await?;
+            let items = self.resolve_mentions(&request, &key, parent.clone()).await?;
             let lineage = Lineage { parent, rival: None };
             let spot = Spot { on_busy: OnBusy::default(), standing: Standing::Behind, lineage, ..request.at(key) };
             return self.take_turn(&request, spot, items).await;
         }
         let key = hidden_key(&TurnId::new(self.random.uuid_v7(self.clock.now())), &request.place)?;
-        let items = self.resolve_items(&request, &key, parent.clone()).await?;
+        let items = self.resolve_mentions(&request, &key, parent.clone()).await?;
         let tenant = &request.caller.tenant;
         let history = self.reach_back(tenant, Vec::new(), parent, HISTORY_TURNS).await?;
         let mut input = request.input;

@@ -16,7 +16,7 @@ use crate::error::Error;
 impl Engine {
     /// What came in with the turn `key`, every mention of an item replaced by the item;
     /// those of `before` and of what that branched off from can be mentioned.
-    pub(super) async fn resolve_items(
+    pub(super) async fn resolve_mentions(
         &self,
         request: &ResponseRequest,
         key: &TurnKey,
@@ -53,11 +53,8 @@ impl Engine {
                 if id.row.number > number || found.contains_key(&reference.id) {
                     continue;
                 }
-                match self.stored_item(tenant, &conversation, &reference.id).await {
-                    Ok(item) => found.insert(reference.id.clone(), item),
-                    Err(Error::NotFound { .. }) => None,
-                    Err(error) => return Err(error),
-                };
+                let item = self.item(tenant, &conversation, &id.text(&conversation)).await?;
+                found.extend(item.map(|item| (reference.id.clone(), item)));
             }
             if found.len() < references.len() {
                 let opened = self.retry(|_| self.store.conversation(tenant, &conversation)).await?;

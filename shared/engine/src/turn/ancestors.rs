@@ -23,11 +23,11 @@ impl Engine {
         wanted: usize,
     ) -> Result<Vec<Entry>, turnwise_store::Error> {
         let (mut rows, mut next) = (rows, parent);
-        let now = self.clock.now();
         for _ in 0..MAX_ANCESTORS {
             let missing = wanted.saturating_sub(rows.len());
             let Some(parent) = next.take().filter(|_| missing > 0 && begins(&rows)) else { break };
             let before = Some(behind(&parent));
+            let now = self.clock.now();
             let (conversation, mut earlier) = tokio::try_join!(
                 self.retry(|_| self.store.conversation(tenant, &parent.conversation)),
                 self.retry(|_| self.store.entries(tenant, &parent.conversation, before, true, missing, now)),
@@ -42,8 +42,8 @@ impl Engine {
     }
 }
 
-/// Whether nothing of the conversation is missing before its oldest row: a page of rows
-/// ends early when a megabyte is full.
+/// Whether nothing of the conversation is missing before its oldest row: where rows have
+/// expired, or a page was full of a megabyte of them, those before a fork are older yet.
 fn begins(rows: &[Entry]) -> bool {
     rows.first().is_none_or(|oldest| oldest.row() <= RowId::of_turn(1))
 }

@@ -243,7 +243,7 @@ impl Engine {
         let messages = self.retry(|_| self.store.committed_turn(tenant, conversation, commit.number, now)).await?;
         // Expired, erased, or deleted as an item or as a response.
         let messages = messages.filter(|turn| !turn.is_unanswered()).filter(|_| turn.deleted_at.is_none());
-        Ok(settle::answer(commit, messages.ok_or(Error::Gone)?, turn.created_at))
+        Ok(settle::answer(commit, &messages.ok_or(Error::Gone)?, turn.created_at))
     }
 }
 

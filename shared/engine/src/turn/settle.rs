@@ -57,8 +57,8 @@ impl Producer {
             cost: self.ready.resolved.price().map(|price| price.cost(&completion.usage)),
             completed_at: now,
         };
-        let kept = self.committed(completion.body.clone(), now);
-        let messages = match kept.pack() {
+        let committed = self.committed(completion.body.clone(), now);
+        let messages = match committed.pack() {
             Ok(messages) if messages.bytes() > MAX_PACKED_BYTES => {
                 return self.fail(self.too_long(completion.text), Some(completion.usage), logged).await;
             }
@@ -66,7 +66,7 @@ impl Producer {
             Err(error) => return self.not_committed(&error, completion.text),
         };
 
-        let answer = answer(&commit, kept.clone(), claim.created_at);
+        let answer = answer(&commit, &committed, claim.created_at);
         let turn = self.ended(State::Completed(commit));
         let line = self.ledger_line(completion.usage, Phase::kept(completion.usage.source));
         let log_end = logged.map(|events| LogEnd { events, committed: true });
@@ -85,7 +85,7 @@ impl Producer {
         match written {
             Ok(Committed::Applied) => {
                 if self.input.remembers {
-                    engine.memory.commit(claim, Entry::Turn(kept));
+                    engine.memory.commit(claim, Entry::Turn(committed));
                 }
                 Outcome::Committed(Arc::new(answer))
             }
@@ -261,14 +261,14 @@ impl Producer {
 }
 
 /// The answer as routes render it.
-pub(super) fn answer(commit: &Commit, turn: CommittedTurn, created_at: Timestamp) -> Answer {
+pub(super) fn answer(commit: &Commit, turn: &CommittedTurn, created_at: Timestamp) -> Answer {
     Answer {
         number: Some(commit.number),
         model: commit.model.clone(),
         inputs: turn.input.items().len(),
-        echo: turn.echo,
+        echo: turn.echo.clone(),
         created_at,
-        output: turn.output,
+        output: turn.output.clone(),
         response_hash: commit.response_hash.clone(),
         usage: commit.usage,
         cost: commit.cost,

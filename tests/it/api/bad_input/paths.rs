@@ -1,7 +1,7 @@
 //! Paths, methods and queries.
 
 use http::Method;
-use turnwise_http::routes::{ROUTES, Route};
+use turnwise_http::routes::ROUTES;
 use turnwise_tests::app::{Reply, TestApp};
 
 use super::super::{check_error, check_untouched};
@@ -23,8 +23,11 @@ async fn a_wrong_method_is_a_json_405_that_says_which_is_right() {
     for route in ROUTES {
         let path = route.path.replace("{id}", "x").replace("{key}", "x");
         for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS] {
-            let is_right = |other: &Route| other.path == route.path && other.method == method.as_str();
-            if !ROUTES.iter().any(is_right) {
+            // Some paths have several methods.
+            let has = |method: &Method| {
+                ROUTES.iter().any(|other| other.path == route.path && other.method == method.as_str())
+            };
+            if !has(&method) {
                 let reply = Reply::of(app.request(method, &path)).await;
                 check_error(&reply, 405, "method_not_allowed", "");
                 let allowed = reply.header("allow");

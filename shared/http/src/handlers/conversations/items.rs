@@ -31,7 +31,7 @@ pub(crate) struct AddItems {
     items: Vec<Value>,
 }
 
-/// Some items of a conversation.
+/// Some items of a conversation or of a response.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ItemList {
     /// `list`.
@@ -48,7 +48,7 @@ pub(crate) struct ItemList {
 }
 
 impl ItemList {
-    fn of(items: Vec<Value>, has_more: bool) -> Self {
+    pub(crate) fn of(items: Vec<Value>, has_more: bool) -> Self {
         // The standard requires both, also of an empty list.
         let id = |item: Option<&Value>| item.and_then(|item| item["id"].as_str()).unwrap_or_default().to_owned();
         let (first_id, last_id) = (id(items.first()), id(items.last()));
@@ -60,12 +60,12 @@ impl ItemList {
 #[derive(Debug, Deserialize, IntoParams)]
 pub(crate) struct ItemListQuery {
     /// The id of the item before the page.
-    after: Option<String>,
+    pub(crate) after: Option<String>,
     /// Items, 1 to 100.
     #[param(value_type = Option<u64>)]
-    limit: Option<String>,
+    pub(crate) limit: Option<String>,
     /// `desc` (default), newest first, or `asc`.
-    order: Option<String>,
+    pub(crate) order: Option<String>,
 }
 
 /// Lists a conversation's items.
@@ -188,7 +188,7 @@ pub(crate) async fn delete_item(
     Ok(Json(overview.into()))
 }
 
-fn order(text: Option<&str>) -> Result<Order, Fault> {
+pub(crate) fn order(text: Option<&str>) -> Result<Order, Fault> {
     match text {
         None => Ok(Order::default()),
         Some("asc") => Ok(Order::Ascending),

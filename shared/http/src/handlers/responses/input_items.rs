@@ -2,51 +2,23 @@
 
 use axum::extract::State;
 use axum::{Extension, Json};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use turnwise_core::fault::{Fault, Faults};
-use turnwise_core::items::with_ids;
-use turnwise_core::limits::PAGE_SIZE;
-use utoipa::{IntoParams, ToSchema};
+use turnwise_core::items::{ItemId, with_ids};
+use turnwise_engine::conversations::Order;
+use turnwise_engine::responses::ResponseInput;
 
+use super::super::conversations::items::{ItemList, ItemListQuery, order};
 use crate::access::Principal;
 use crate::app::App;
 use crate::error::{Error, ErrorBody};
 use crate::extract::{Params, Segment, page_size};
 
-/// One page of items, in OpenAI's shape.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ItemList {
-    /// `list`.
-    pub object: &'static str,
-    /// The items.
-    #[schema(value_type = Vec<Object>)]
-    pub data: Vec<Value>,
-    /// Whether there are more.
-    pub has_more: bool,
-    /// The first item's id; empty without items.
-    pub first_id: String,
-    /// The last item's id, `after` of the next page; empty without items.
-    pub last_id: String,
-}
-
-/// Which page of items.
-#[derive(Debug, Deserialize, IntoParams)]
-pub(crate) struct ItemQuery {
-    /// `last_id` of the page before.
-    after: Option<String>,
-    /// Items, 1 to 100; 20 unless given.
-    #[param(value_type = Option<u64>)]
-    limit: Option<String>,
-    /// `desc` (default), the last one first, or `asc`.
-    order: Option<String>,
-}
-
 /// Lists the items that came in with a response: its own, not those of the conversation
 /// before it.
 #[utoipa::path(
     get, path = "/v1/responses/{id}/input_items", tag = "responses",
-    params(("id" = String, Path, description = "The response"), ItemQuery),
+    params(("id" = String, Path, description = "The response"), ItemListQuery),
     responses(
         (status = 200, description = "One page", body = ItemList),
         (status = 400, description = "Invalid request", body = ErrorBody),
@@ -59,42 +31,39 @@ pub(crate) async fn list_input_items(
     State(app): State<App>,
     Extension(principal): Extension<Principal>,
     Segment(id): Segment,
-    Params(query): Params<ItemQuery>,
+    Params(query): Params<ItemListQuery>,
 ) -> Result<Json<ItemList>, Error> {
     let mut faults = Faults::default();
     let limit = faults.keep(page_size(query.limit.as_deref()));
-    let newest_first = faults.keep(newest_first(query.order.as_deref()));
-    faults.into_result().map_err(Error::Invalid)?;
-
+    let order = faults.keep(order(query.order.as_deref()));
+    let (Some(limit), Some(order)) = (limit, order) else { return Err(Error::Invalid(faults)) };
     let input = app.engine.response_input(&principal.tenant, &id).await?;
-    let mut items = with_ids(input.items, &input.key.conversation, input.row, 0);
-    // Null stands in the place of what was deleted.
-    items.retain(|item| !item.is_null());
-    if newest_first.unwrap_or(true) {
+    let after = query.after.as_deref().filter(|after| !after.is_empty());
+    let after = after.map(|after| place(&input, after)).transpose().map_err(|fault| Error::Invalid(fault.into()))?;
+    Ok(Json(page(input, after, limit, order)))
+}
+
+/// The place in the list that an item's id names. The item may have been deleted since.
+fn place(input: &ResponseInput, after: &str) -> Result<usize, Fault> {
+    let id = ItemId::parse("after", &input.key.conversation, after)?;
+    let here = id.row == input.row && id.index < input.items.len();
+    here.then_some(id.index).ok_or_else(|| Fault::new("after", format!("There is no item {after:?} in this list.")))
+}
+
+fn page(input: ResponseInput, after: Option<usize>, limit: usize, order: Order) -> ItemList {
+    let items = with_ids(input.items, &input.key.conversation, input.row, 0);
+    let mut items: Vec<(usize, Value)> = items.into_iter().enumerate().collect();
+    if order == Order::Descending {
         items.reverse();
     }
-    page(items, query.after.as_deref(), limit.unwrap_or(PAGE_SIZE)).map(Json)
-}
-
-fn page(items: Vec<Value>, after: Option<&str>, limit: usize) -> Result<ItemList, Error> {
-    let from = match after.filter(|after| !after.is_empty()) {
-        None => 0,
-        Some(after) => {
-            let at = items.iter().position(|item| item["id"] == after);
-            let fault = || Fault::new("after", format!("There is no item {after:?} in this list."));
-            at.ok_or_else(|| Error::Invalid(fault().into()))? + 1
-        }
+    let behind = |index: usize| {
+        after.is_none_or(|after| match order {
+            Order::Ascending => index > after,
+            Order::Descending => index < after,
+        })
     };
-    let has_more = items.len() > from + limit;
-    let data: Vec<Value> = items.into_iter().skip(from).take(limit).collect();
-    let id = |item: Option<&Value>| item.and_then(|item| item["id"].as_str()).unwrap_or_default().to_owned();
-    Ok(ItemList { object: "list", has_more, first_id: id(data.first()), last_id: id(data.last()), data })
-}
-
-fn newest_first(order: Option<&str>) -> Result<bool, Fault> {
-    match order {
-        None | Some("desc") => Ok(true),
-        Some("asc") => Ok(false),
-        Some(other) => Err(Fault::new("order", format!("Expected asc or desc, got {other:?}."))),
-    }
+    // Null stands in the place of what was deleted.
+    items.retain(|(index, item)| behind(*index) && !item.is_null());
+    let has_more = items.len() > limit;
+    ItemList::of(items.into_iter().take(limit).map(|(_, item)| item).collect(), has_more)
 }
