@@ -7,6 +7,7 @@ use turnwise_core::digest::Digest;
 use turnwise_core::id::{ConversationId, Tenant, TurnId, TurnKey};
 use turnwise_core::limits::BUSY_WAIT;
 use turnwise_core::turn::{Delivery, Lineage, OnBusy, Standing};
+use turnwise_core::window::Window;
 use turnwise_engine::Engine;
 use turnwise_engine::clock::{Clock, Manual};
 use turnwise_engine::turn::{Caller, Input, TurnRequest};
@@ -79,6 +80,7 @@ pub fn request(conversation: &str, turn: &str, text: &str, model: &str) -> TurnR
             instructions: None,
             echo: turnwise_core::json::RawMap::new(),
             remembers: true,
+            window: Window::default(),
             api_key: "01234567".to_owned(),
             user: "owner".to_owned(),
             stream: false,

@@ -15,6 +15,7 @@
 //! - [`catalogue`], [`money`], [`usage`]: models, prices, tokens, exact cost
 //! - [`limits`]: every limit, with its reason
 //! - [`fault`]: what is wrong with a request, and where
+//! - [`window`]: how much of a conversation goes along with a new message
 //! - [`time`]: instants and their written form
 
 pub mod catalogue;
@@ -33,3 +34,4 @@ pub mod rebuild;
 pub mod time;
 pub mod turn;
 pub mod usage;
+pub mod window;

@@ -33,6 +33,12 @@ pub struct Resolved {
 }
 
 impl Resolved {
+    /// Tokens that the model takes in and gives in all, where the catalogue says so.
+    #[must_use]
+    pub fn context_tokens(&self) -> Option<u64> {
+        Catalogue::shipped().get(self.provider.name(), &self.model).and_then(|model| model.context_tokens)
+    }
+
     /// What the model charges; `None` where the catalogue does not say. `local/echo`
     /// costs nothing.
     #[must_use]

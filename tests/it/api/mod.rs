@@ -25,6 +25,7 @@ mod responses;
 mod schema;
 mod streams;
 mod takeover;
+mod window;
 
 use serde_json::{Value, json};
 use turnwise_tests::app::{Reply, Sse, TestApp};

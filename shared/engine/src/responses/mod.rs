@@ -163,7 +163,8 @@ impl Engine {
         let history = self.reach_back(tenant, Vec::new(), parent, HISTORY_TURNS).await?;
         let mut input = request.input;
         input.items = Some(json::raw(&Value::Array(items)));
-        let messages = remember::messages(&input, &history);
+        let context = self.providers.resolve(input.model.as_deref()).map_err(Error::Model)?.context_tokens();
+        let messages = remember::messages(&input, &history, context);
         input.fields.insert("messages".to_owned(), messages);
         let (facts, answer) = self.answer_once(request.caller, input).await?;
         Ok(Responded::Answered { key, facts, replayed: false, answer })

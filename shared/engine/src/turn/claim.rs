@@ -1,7 +1,7 @@
 //! Read, decide, write T1.
 
 use turnwise_core::id::{AttemptId, ConversationId, ProjectId, Tenant, TurnKey};
-use turnwise_core::limits::{HISTORY_TURNS, MAX_CONFLICT_RETRIES, MAX_INPUT_BYTES};
+use turnwise_core::limits::{MAX_CONFLICT_RETRIES, MAX_INPUT_BYTES};
 use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{
     Acquire, Ask, Claim, Conversation, Decision, Delivery, Failure, State, Turn, begin, lease_until,
@@ -145,7 +145,7 @@ impl Engine {
 
     async fn look(&self, request: &TurnRequest) -> Result<Seen, Error> {
         let tenant = &request.caller.tenant;
-        let turns = if request.input.remembers { HISTORY_TURNS } else { 0 };
+        let turns = if request.input.remembers { request.input.window.rows() } else { 0 };
         let ((conversation, history), turn) = tokio::try_join!(
             self.newest_rows(tenant, &request.key.conversation, turns),
             self.retry(|_| self.store.turn(tenant, &request.key)),

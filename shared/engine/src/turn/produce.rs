@@ -113,7 +113,7 @@ impl Producer {
     }
 
     fn messages(&self) -> Box<RawValue> {
-        remember::messages(&self.input, &self.ready.history)
+        remember::messages(&self.input, &self.ready.history, self.ready.resolved.context_tokens())
     }
 }
 

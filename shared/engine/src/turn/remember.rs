@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use turnwise_core::items::messages_of_items;
 use turnwise_core::json;
+use turnwise_core::usage::estimate_tokens;
 use turnwise_store::{Content, Entry};
 
 use super::request::Input;
@@ -12,20 +13,29 @@ use super::request::Input;
 /// of their own making.
 const KEPT_FIELDS: [&str; 4] = ["role", "content", "tool_calls", "refusal"];
 
-/// What is new, behind what the conversation remembers and the instructions before
+/// What is new, behind what the conversation remembers, as far as it fits into the
+/// request's window or a model with `context` tokens, and the instructions before
 /// everything.
-pub(crate) fn messages(input: &Input, history: &[Entry]) -> Box<RawValue> {
+pub(crate) fn messages(input: &Input, history: &[Entry], context: Option<u64>) -> Box<RawValue> {
     let new = input.messages();
-    let history = history.iter().filter(|_| input.remembers);
+    let history = if input.remembers { history } else { &[] };
+    let rows: Vec<Vec<Value>> = history.iter().map(messages_of).collect();
+    let newest_first = rows.iter().rev().map(|row| tokens(row));
+    let fitting = input.window.fitting(context, estimate_tokens(new.get()), newest_first);
     let instructions = input.instructions.as_ref();
     let mut messages: Vec<Value> =
         instructions.map(|text| json!({"role": "system", "content": text})).into_iter().collect();
-    messages.extend(history.flat_map(messages_of));
+    messages.extend(rows.into_iter().rev().take(fitting).rev().flatten());
     if messages.is_empty() {
         return new;
     }
     messages.extend(serde_json::from_str::<Vec<Value>>(new.get()).unwrap_or_default());
     json::raw(&Value::Array(messages))
+}
+
+/// About how many tokens the messages of a row have.
+fn tokens(row: &[Value]) -> u64 {
+    row.iter().map(|message| estimate_tokens(&message.to_string())).sum()
 }
 
 /// A row of a conversation as the messages it adds.

@@ -13,6 +13,7 @@ use turnwise_core::money::PicoUsd;
 use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{Delivery, Lineage, OnBusy, Standing};
 use turnwise_core::usage::Usage;
+use turnwise_core::window::Window;
 
 /// Who asks.
 #[derive(Debug, Clone)]
@@ -50,6 +51,9 @@ pub struct Input {
     pub echo: RawMap,
     /// Whether the conversation's earlier turns are sent along.
     pub remembers: bool,
+    /// How many of them.
+    #[serde(default, skip_serializing_if = "Window::is_usual")]
+    pub window: Window,
     /// The API key's id, for the ledger.
     pub api_key: String,
     /// Whose list the conversation appears in.

@@ -173,7 +173,8 @@ impl Engine {
     /// `None` while another turn has the lock. `hinted` tells whether the queue knows of a
     /// dead attempt that is in the way.
     async fn claim_or_find(&self, request: &TurnRequest, hinted: &mut bool) -> Result<Option<Started>, Error> {
-        match self.claim(request).await? {
+        // Many reads and writes in one: too large to be a part of whoever waits for it.
+        match Box::pin(self.claim(request)).await? {
             Claimed::Busy(left_by_dead) => {
                 // Nobody may have noticed yet; who waits here is the first to.
                 if let Some(dead) = left_by_dead.filter(|_| !*hinted) {

@@ -13,8 +13,9 @@ use turnwise_core::digest::Digest;
 use turnwise_core::fault::{Fault, Faults};
 use turnwise_core::id::{ConversationId, ProjectId, TurnId, TurnKey, parse_thread};
 use turnwise_core::json::{self, RawMap};
-use turnwise_core::limits::{BUSY_WAIT, MAX_MESSAGE_BYTES};
+use turnwise_core::limits::{BUSY_WAIT, MAX_HISTORY_TURNS, MAX_MESSAGE_BYTES};
 use turnwise_core::turn::{Lineage, OnBusy};
+use turnwise_core::window::Window;
 use turnwise_engine::turn::{Input, TurnRequest};
 use utoipa::ToSchema;
 
@@ -60,10 +61,16 @@ pub(crate) struct ChatRequest {
     pub wait_timeout_s: Option<u64>,
     /// `at-least-once` (default) or `at-most-once`.
     pub delivery: Option<String>,
+    /// How many of the conversation's newest turns are sent along, 0 to 100; 20 unless given.
+    pub history_turns: Option<u64>,
+    /// How many tokens of them, as estimated; three quarters of the model's context unless given.
+    pub history_tokens: Option<u64>,
 }
 
 /// Fields that say which turn it is or how to answer; everything else goes to the model.
-const OWN_FIELDS: [&str; 10] = [
+const OWN_FIELDS: [&str; 12] = [
+    "history_turns",
+    "history_tokens",
     "message",
     "project_id",
     "thread_id",
@@ -140,6 +147,7 @@ fn turn_request(
     let delivery = body.text("delivery");
     let delivery = delivery.and_then(|text| body.faults.keep(parse_delivery("delivery", &text)));
     let on_busy = on_busy(&mut body, headers.on_busy);
+    let window = window(&mut body);
     for (field, instead) in FOREIGN_FIELDS {
         if body.fields.contains_key(field) {
             body.faults.add(field, format!("This route takes \"{instead}\"; send \"{field}\" to its own route."));
@@ -152,7 +160,7 @@ fn turn_request(
         return Err(Error::FieldTooLarge { field: "message", limit: MAX_MESSAGE_BYTES });
     }
 
-    let input_hash = input_hash(&body, &message, model.as_deref());
+    let input_hash = input_hash(&body, &message, model.as_deref(), window);
     let mut fields = body.raw;
     fields.retain(|name, _| !OWN_FIELDS.contains(&name.as_str()) && name != "stream_options");
     fields.insert("messages".to_owned(), json::raw(&json!([{"role": "user", "content": message}])));
@@ -172,6 +180,7 @@ fn turn_request(
             instructions: None,
             echo: RawMap::new(),
             remembers: true,
+            window,
             api_key: principal.api_key.clone(),
             user: principal.user.clone(),
             stream,
@@ -193,6 +202,18 @@ fn message(body: &mut JsonBody) -> Option<String> {
 }
 
 /// What to do while another turn is running, and how long to wait for it.
+/// How much of the conversation goes along.
+fn window(body: &mut JsonBody) -> Window {
+    let turns = body.count("history_turns").and_then(|turns| {
+        let turns = usize::try_from(turns).ok().filter(|turns| *turns <= MAX_HISTORY_TURNS);
+        if turns.is_none() {
+            body.faults.add("history_turns", format!("At most {MAX_HISTORY_TURNS} turns."));
+        }
+        turns
+    });
+    Window { turns, tokens: body.count("history_tokens") }
+}
+
 pub(super) fn on_busy(body: &mut JsonBody, header: Option<OnBusy>) -> OnBusy {
     let named = body.text("on_busy");
     let named = named.and_then(|text| body.faults.keep(parse_on_busy("on_busy", &text)));
@@ -272,15 +293,19 @@ fn from_header(header: &str, conversation: Option<ConversationId>, turn: Option<
 }
 
 /// Digest of what the request means: not of how it is to be answered.
-fn input_hash(body: &JsonBody, message: &str, model: Option<&str>) -> Digest {
+fn input_hash(body: &JsonBody, message: &str, model: Option<&str>, window: Window) -> Digest {
     let mut fields = body.fields.clone();
     fields.retain(|name, _| !OWN_FIELDS.contains(&name.as_str()) && name != "stream_options");
-    let input = json!({
+    let mut input = json!({
         "version": INPUT_VERSION,
         "route": "/v1/chat",
         "message": message,
         "model": model,
         "fields": fields,
     });
+    // What the model is told of the conversation is a part of what the request means.
+    if !window.is_usual() {
+        input["window"] = json!(window);
+    }
     Digest::of(json::canonical(&input))
 }

@@ -10,6 +10,7 @@ use turnwise_core::digest::Digest;
 use turnwise_core::id::TurnKey;
 use turnwise_core::json::{self, RawMap, kind_of};
 use turnwise_core::turn::{Lineage, OnBusy, Standing};
+use turnwise_core::window::Window;
 use turnwise_engine::turn::{Answer, Input, TurnRequest};
 
 use super::turn_responses::TurnResponses;
@@ -120,6 +121,7 @@ fn input(principal: &Principal, body: &mut JsonBody, stream: bool) -> Input {
         instructions: None,
         echo: RawMap::new(),
         remembers: false,
+        window: Window::default(),
         api_key,
         user,
         stream,

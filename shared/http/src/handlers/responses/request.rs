@@ -6,6 +6,7 @@ use turnwise_core::fault::Faults;
 use turnwise_core::id::{ConversationId, ProjectId, TurnId};
 use turnwise_core::items::{InputItem, chat_fields, echoed, parse_input};
 use turnwise_core::json::{self, RawMap, kind_of};
+use turnwise_core::window::Window;
 use turnwise_engine::responses::{Place, ResponseRequest};
 use turnwise_engine::turn::Input;
 
@@ -72,6 +73,7 @@ pub(super) fn request(
             instructions,
             echo,
             remembers: true,
+            window: Window::default(),
             api_key: principal.api_key.clone(),
             user: principal.user.clone(),
             stream: false,
