@@ -128,6 +128,12 @@ impl Memory {
         self.0.conversations.insert(name, Remembered { version: claim.version + 1, rows, asked });
     }
 
+    /// Lets go of a conversation of which something was deleted. Its version has changed,
+    /// so nobody would be told of it; but what is deleted is not kept here either.
+    pub(crate) fn forget(&self, tenant: &Tenant, conversation: &ConversationId) {
+        self.0.conversations.remove(&(tenant.clone(), conversation.clone()));
+    }
+
     pub(crate) fn hit(&self) {
         self.0.hits.fetch_add(1, Ordering::Relaxed);
     }

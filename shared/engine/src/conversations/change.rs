@@ -120,6 +120,7 @@ impl Engine {
         id: &str,
     ) -> Result<Overview, Error> {
         self.when_free(caller, conversation, || self.try_to_delete(caller, conversation, id)).await?;
+        self.memory.forget(&caller.tenant, conversation);
         self.overview(&caller.tenant, "conversation", conversation).await
     }
 

@@ -91,6 +91,7 @@ impl Engine {
     /// the lists of what runs and what waits forget it.
     async fn empty(&self, tenant: &Tenant, overview: &Overview, request_id: &str) -> Result<(), Error> {
         let id = &overview.id;
+        self.memory.forget(tenant, id);
         self.bury_turns(tenant, id, request_id).await?;
         for remains in [Remains::Queue, Remains::Entries, Remains::AddedKeys] {
             while self.retry(|_| self.store.erase_some(tenant, id, remains)).await? {}

@@ -95,6 +95,7 @@ async fn a_deleted_conversation_leaves_nothing_that_anybody_said() {
         let reply = app.delete(route).await;
         let deleted = good(&reply, "DeletedConversationResource");
         assert_eq!(deleted, json!({"id": "s", "object": "conversation.deleted", "deleted": true}));
+        assert_eq!(app.engine.memory.stats().conversations, 1, "only the other one is remembered");
         let rows = app.table.rows().await;
         check_erased(&rows, "s");
         let project = |row: &&Row| text(row, "pk").starts_with("CP#");

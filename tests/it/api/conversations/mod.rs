@@ -8,6 +8,7 @@ mod interrupted;
 mod items;
 mod objects;
 mod paging;
+mod responses;
 mod retention;
 mod tenants;
 mod threads;

@@ -110,7 +110,7 @@ async fn what_expires_does_so_to_the_second() {
     let engine = rig::engine(&table, provider.base_url())
         .with_time_and_chance(clock.clone(), Random::seeded(1))
         .with_retention(Some(DAY));
-    let request = || rig::request("s", "1", "hello", "local/echo");
+    let request = || rig::request("s", "1", "hello", "openai/gpt-4o-mini");
     engine.answer(request()).await.unwrap();
     let expires = clock.now() + DAY;
     let to = async |at: Timestamp| {
@@ -125,4 +125,10 @@ async fn what_expires_does_so_to_the_second() {
     to(expires).await;
     let gone = engine.answer(request()).await;
     assert!(matches!(gone, Err(Error::Gone)), "{gone:?}");
+
+    // What is remembered in the process has its time as well.
+    let hits = engine.memory.stats().hits;
+    engine.answer(rig::request("s", "2", "next", "openai/gpt-4o-mini")).await.unwrap();
+    assert_eq!(engine.memory.stats().hits, hits + 1);
+    assert_eq!(provider.requests()[1].body["messages"], json!([user("next")]));
 }
