@@ -86,7 +86,7 @@ async fn interrupt_everywhere(finish: impl AsyncFn(&TestApp)) {
 
 #[tokio::test]
 async fn the_sweep_finishes_what_was_interrupted() {
-    interrupt_everywhere(sweep).await;
+    Box::pin(interrupt_everywhere(sweep)).await;
 }
 
 #[tokio::test]
