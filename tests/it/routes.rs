@@ -59,6 +59,20 @@ fn the_openapi_document_has_every_route() {
 }
 
 #[test]
+fn every_documented_parameter_of_a_path_is_in_it() {
+    let document: Value = serde_json::from_str(&openapi::document()).unwrap();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for operation in operations.as_object().unwrap().values() {
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            for parameter in parameters.filter(|parameter| parameter["in"] == "path") {
+                let name = parameter["name"].as_str().unwrap();
+                assert!(path.contains(&format!("{{{name}}}")), "{path} has no {name}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_openapi_document_is_the_checked_in_one() {
     let golden = include_str!("../openapi.json");
     assert!(

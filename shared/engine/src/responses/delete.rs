@@ -32,6 +32,7 @@ impl Engine {
                 Ok(()) | Err(Error::TurnEnded { .. }) => {}
                 Err(error) => return Err(error),
             }
+            turn = self.turn_of_response(tenant, id).await?;
         }
         let deletion = AttemptId::new(self.random.uuid_v7(self.clock.now()));
         let deleted_at = self.clock.now();
@@ -42,7 +43,9 @@ impl Engine {
                 State::Completed(commit) if turn.key.conversation.is_implicit() => {
                     self.delete_with_content(tenant, &deletion, &turn, commit.number, deleted_at).await?
                 }
-                State::Queued { .. } | State::Processing | State::Completed(_) | State::Failed(_) => {
+                // Someone has put it back in the queue.
+                State::Queued { .. } | State::Processing => Deleted::Changed,
+                State::Completed(_) | State::Failed(_) => {
                     let deleted = Turn { deleted_at: Some(deleted_at), ..without_content(&turn) };
                     self.write_deletion(tenant, &deletion, &deleted, None).await?
                 }

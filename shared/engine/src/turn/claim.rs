@@ -159,7 +159,8 @@ impl Engine {
             Some(conversation) => conversation.parent.clone(),
             None => request.lineage.parent.clone(),
         };
-        let history = self.reach_back(tenant, history, parent, turns).await?;
+        // Boxed, as few conversations are forks and every turn comes by here.
+        let history = Box::pin(self.reach_back(tenant, history, parent, turns)).await?;
         Ok(Seen { conversation, history, turn })
     }
 

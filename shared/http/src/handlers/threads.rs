@@ -113,6 +113,7 @@ pub(crate) struct ListedTurn {
 
 /// Which page of conversations.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ThreadQuery {
     /// Only conversations of this project: its name or UUID.
     project_id: Option<String>,
@@ -125,6 +126,7 @@ pub(crate) struct ThreadQuery {
 
 /// Which page of turns.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct TurnQuery {
     /// Only turns whose input had this SHA-256, as `GET /v1/turns/{key}` shows it.
     input_hash: Option<String>,

@@ -91,3 +91,29 @@ async fn a_retry_that_mentions_an_item_is_answered_although_the_item_is_gone() {
     let again = app.post_with(RESPONSES, &key, &request).await;
     assert_eq!((again.is_replay(), &again.body), (true, &first.body), "{}", again.text());
 }
+
+#[tokio::test]
+async fn an_item_is_called_the_same_in_its_conversation() {
+    let app = TestApp::start().await;
+    let conversation =
+        app.post("/v1/conversations", &json!({"items": [{"role": "user", "content": "before"}]})).await.json();
+    let response = respond(&app, &with(asking("hello"), "conversation", conversation["id"].clone())).await;
+    assert_eq!(response["conversation"], json!({"id": conversation["id"]}));
+    assert_eq!(sent(&app), ["user: before", "user: hello"]);
+    let ids = |list: &Value| -> Vec<Value> {
+        list["data"].as_array().unwrap().iter().map(|item| item["id"].clone()).collect()
+    };
+    let items = format!("/v1/conversations/{}/items", conversation["id"].as_str().unwrap());
+    let all = ids(&app.get(&format!("{items}?order=asc")).await.json());
+    let own = ids(&app.get(&format!("{}/input_items", super::path(&response))).await.json());
+    assert_eq!(all[1..], [own[0].clone(), response["output"][0]["id"].clone()]);
+
+    // What is deleted from the conversation is gone from the response, too.
+    let delete = |id: &Value| app.request(http::Method::DELETE, &format!("{items}/{}", id.as_str().unwrap()));
+    assert_eq!(turnwise_tests::app::Reply::of(delete(&own[0])).await.status, 200);
+    assert_eq!(super::get(&app, &response).await, response);
+    let left = app.get(&format!("{}/input_items", super::path(&response))).await.json();
+    assert_eq!(left["data"], json!([]));
+    assert_eq!(turnwise_tests::app::Reply::of(delete(&all[2])).await.status, 200);
+    check_error(&app.get(&super::path(&response)).await, 410, "turn_gone", "");
+}

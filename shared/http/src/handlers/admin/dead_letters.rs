@@ -71,6 +71,7 @@ pub(crate) struct RedriveBody {
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct DeadLetterQuery {
     /// `next` of the page before.
     after: Option<String>,

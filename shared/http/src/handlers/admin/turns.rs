@@ -63,6 +63,7 @@ pub(crate) struct RunningAttempt {
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct RecentQuery {
     /// `next` of the request before; milliseconds since 1970. Two minutes ago unless given.
     #[param(value_type = Option<u64>)]

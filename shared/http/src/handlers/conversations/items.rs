@@ -58,6 +58,7 @@ impl ItemList {
 
 /// Which page of items.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ItemListQuery {
     /// The id of the item before the page.
     pub(crate) after: Option<String>,

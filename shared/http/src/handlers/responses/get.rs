@@ -16,6 +16,7 @@ use crate::extract::{Params, Segment};
 
 /// How to answer.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ResponseQuery {
     /// Only `false`: streaming is not available yet.
     #[param(value_type = Option<bool>)]
