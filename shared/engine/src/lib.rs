@@ -8,6 +8,7 @@
 //! - [`history`]: conversations and turns read back
 //! - [`memory`]: conversations read lately
 //! - [`conversations`]: created, looked at, changed by hand, erased
+//! - [`stats`]: what some days came to
 //! - [`models`]: what can be asked for, and whether a turn could run
 //! - [`work`]: turns of the queue and turns whose attempts died; [`sweep`]: due rows
 //!   without a message; [`locks`], [`dead_letters`]: what an operator sees and does
@@ -36,6 +37,7 @@ pub mod recent;
 pub mod responses;
 mod retry;
 pub mod stateless;
+pub mod stats;
 pub mod sweep;
 pub mod tasks;
 pub mod turn;

@@ -10,7 +10,7 @@ use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{Delivery, Failure, Outcome as Fate};
 use turnwise_core::usage::Usage;
 use turnwise_providers::Resolved;
-use turnwise_store::{LedgerLine, Phase, RecordLedger};
+use turnwise_store::{Counts, LedgerLine, Phase, RecordLedger};
 
 use crate::engine::Engine;
 use crate::error::Error;
@@ -136,6 +136,7 @@ impl Work {
             cost: self.resolved.price().map(|price| price.cost(&usage)),
             price_version: self.engine.price_version(),
             at: self.engine.clock.now(),
+            counts: Counts::default(),
         };
         let tenant = &self.caller.tenant;
         let shard = self.engine.random.shard();

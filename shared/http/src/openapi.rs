@@ -34,6 +34,7 @@ use crate::handlers;
         handlers::threads::list_turns,
         handlers::turns::get_turn,
         handlers::turns::cancel_turn,
+        handlers::stats::get_stats,
         handlers::models::list_models,
         handlers::models::get_model,
         handlers::health::healthz,

@@ -210,6 +210,13 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         method: "GET",
+        path: "/v1/stats",
+        function: Function::Conversations,
+        entry: Entry::Keyed,
+        handler: || get(handlers::stats::get_stats),
+    },
+    Route {
+        method: "GET",
         path: "/v1/models",
         function: Function::Models,
         entry: Entry::Keyed,

@@ -336,6 +336,12 @@ impl PackedEntry {
         self.request.as_deref()
     }
 
+    /// Messages and items in it, an answer included.
+    #[must_use]
+    pub fn parts(&self) -> u64 {
+        self.parts
+    }
+
     pub(crate) fn write(&self, tenant: &Tenant, conversation: &ConversationId) -> Item {
         let row = [
             ("pk", text(keys::conversation(tenant, conversation))),

@@ -16,7 +16,7 @@ use crate::keys;
 use crate::transact::{self, Outcome};
 
 /// From one day's partitions to the next's.
-const DAY: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Characters of a UUIDv7's text that its instant fills, with the hyphen between them.
 const UUID_INSTANT_CHARS: usize = 13;
@@ -82,6 +82,19 @@ pub struct LedgerLine {
     pub price_version: String,
     /// When.
     pub at: Timestamp,
+    /// What else a committed turn adds to the day's counters; no part of the line.
+    pub counts: Counts,
+}
+
+/// What a committed turn adds to the day's counters beside tokens and cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Conversations that began with it: 1 or 0.
+    pub conversations: u64,
+    /// Messages and items that came in with it, and its answer.
+    pub messages: u64,
+    /// Whether its process had the conversation in memory; `None` where it had no need.
+    pub remembered: Option<bool>,
 }
 
 /// A line with where it goes.
@@ -194,8 +207,14 @@ impl Store {
                 .key("sk", text(row))
                 .update_expression(
                     "ADD requests :requests, wasted :wasted, unpriced :unpriced, input_tokens :input, \
-                     cache_read_tokens :cache_read, output_tokens :output, cost_pico_usd :cost",
+                     cache_read_tokens :cache_read, output_tokens :output, cost_pico_usd :cost, \
+                     conversations :conversations, messages :messages, \
+                     memory_hits :hits, memory_misses :misses",
                 )
+                .expression_attribute_values(":conversations", number(line.counts.conversations))
+                .expression_attribute_values(":messages", number(line.counts.messages))
+                .expression_attribute_values(":hits", number(u8::from(line.counts.remembered == Some(true))))
+                .expression_attribute_values(":misses", number(u8::from(line.counts.remembered == Some(false))))
                 .expression_attribute_values(":requests", number(committed))
                 .expression_attribute_values(":wasted", number(wasted))
                 .expression_attribute_values(":unpriced", number(unpriced))
@@ -260,5 +279,6 @@ fn read_line(item: &Item) -> Result<LedgerLine, Error> {
         cost: row.maybe_number("cost_pico_usd")?.map(|cost| PicoUsd(cost.into())),
         price_version: row.text("price_version")?,
         at: row.instant("at")?,
+        counts: Counts::default(),
     })
 }

@@ -23,6 +23,7 @@ mod recent;
 mod replay;
 mod responses;
 mod schema;
+mod stats;
 mod streams;
 mod takeover;
 mod window;

@@ -40,6 +40,7 @@ const EVENTS: &[(&str, &str, Expected)] = &[
     ("threads", "conversations", Status(200, "\"events\"")),
     ("thread-turns", "conversations", Status(200, "Echo: ")),
     ("turn", "conversations", Status(200, "Echo: ")),
+    ("stats", "conversations", Status(200, "\"object\":\"stats\"")),
     ("turn-cancel", "conversations", Status(409, "turn_ended")),
     ("thread", "conversations", Status(200, "\"object\":\"thread\"")),
     ("thread-delete", "conversations", Status(404, "thread_not_found")),

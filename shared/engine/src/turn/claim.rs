@@ -37,12 +37,16 @@ pub(super) struct Ready {
     pub(super) turn: Turn,
     pub(super) history: Vec<Entry>,
     pub(super) resolved: Resolved,
+    /// Whether the history came from memory; `None` where none was asked for.
+    pub(super) remembered: Option<bool>,
 }
 
 /// What one look at the table showed.
 struct Seen {
     conversation: Option<Conversation>,
     history: Vec<Entry>,
+    /// Whether it came from memory; `None` where none was asked for, or there is none.
+    remembered: Option<bool>,
     turn: Option<Turn>,
 }
 
@@ -100,7 +104,7 @@ impl Engine {
                 (Decision::Mine, Some(turn)) => {
                     let Some(acquire) = tried.take().filter(|acquire| acquire.epoch == turn.epoch) else { continue };
                     let resolved = self.resolve(request)?;
-                    let seen = Seen { conversation: seen.conversation, history: seen.history, turn: None };
+                    let seen = Seen { turn: None, ..seen };
                     return Ok(Claimed::Ready(Box::new(ready(request, &acquire, turn, seen, resolved))));
                 }
                 (Decision::Attach, Some(turn)) => return Ok(Claimed::Elsewhere(Box::new(turn), project)),
@@ -146,11 +150,11 @@ impl Engine {
     async fn look(&self, request: &TurnRequest) -> Result<Seen, Error> {
         let tenant = &request.caller.tenant;
         let turns = if request.input.remembers { request.input.window.rows() } else { 0 };
-        let ((conversation, history), turn) = tokio::try_join!(
+        let (newest, turn) = tokio::try_join!(
             self.newest_rows(tenant, &request.key.conversation, turns),
             self.retry(|_| self.store.turn(tenant, &request.key)),
         )?;
-        let conversation = match (conversation, &turn) {
+        let conversation = match (newest.conversation, &turn) {
             // The turn began between the two reads, and its conversation with it.
             (None, Some(_)) => self.retry(|_| self.store.conversation(tenant, &request.key.conversation)).await?,
             (conversation, _) => conversation,
@@ -160,8 +164,8 @@ impl Engine {
             None => request.lineage.parent.clone(),
         };
         // Boxed, as few conversations are forks and every turn comes by here.
-        let history = Box::pin(self.reach_back(tenant, history, parent, turns)).await?;
-        Ok(Seen { conversation, history, turn })
+        let history = Box::pin(self.reach_back(tenant, newest.history, parent, turns)).await?;
+        Ok(Seen { conversation, history, remembered: newest.remembered, turn })
     }
 
     /// A conversation with its `wanted` newest rows, from memory where that has them as
@@ -171,7 +175,7 @@ impl Engine {
         tenant: &Tenant,
         name: &ConversationId,
         wanted: usize,
-    ) -> Result<(Option<Conversation>, Vec<Entry>), turnwise_store::Error> {
+    ) -> Result<Seen, turnwise_store::Error> {
         if let Some(remembered) = self.memory.get(tenant, name, wanted).filter(|_| wanted > 0) {
             let conversation = self.retry(|_| self.store.conversation(tenant, name)).await?;
             let version = conversation.as_ref().map(|conversation| conversation.version);
@@ -181,17 +185,20 @@ impl Engine {
                 let now = self.clock.now();
                 let older = remembered.rows.len().saturating_sub(wanted);
                 let kept = remembered.rows[older..].iter().filter(|entry| !entry.has_expired(now));
-                return Ok((conversation, kept.cloned().collect()));
+                let history = kept.cloned().collect();
+                return Ok(Seen { conversation, history, remembered: Some(true), turn: None });
             }
         }
         let now = self.clock.now();
         let opened = self.retry(|_| self.store.open(tenant, name, wanted, now)).await?;
-        if let Some(conversation) = opened.conversation.as_ref().filter(|_| wanted > 0) {
+        let read = opened.conversation.as_ref().filter(|_| wanted > 0);
+        let remembered = read.map(|_| false);
+        if let Some(conversation) = read {
             self.memory.missed();
             let rows = opened.newest.clone().into();
             self.memory.put(tenant, name, Remembered { version: conversation.version, rows, asked: wanted });
         }
-        Ok((opened.conversation, opened.newest))
+        Ok(Seen { conversation: opened.conversation, history: opened.newest, remembered, turn: None })
     }
 
     fn decide(&self, seen: &Seen, ask: &Ask) -> Decision {
@@ -270,7 +277,7 @@ fn ready(request: &TurnRequest, acquire: &Acquire, turn: Turn, seen: Seen, resol
         project,
         created_at: turn.created_at,
     };
-    Ready { claim, turn, history: seen.history, resolved }
+    Ready { claim, turn, history: seen.history, resolved, remembered: seen.remembered }
 }
 
 /// How long an attempt may run: until shortly before its invocation ends, or the

@@ -11,7 +11,8 @@ use turnwise_core::turn::{Commit, Delivery, Failure, Outcome as Fate, State, Tur
 use turnwise_core::usage::Usage;
 use turnwise_providers::Dispatched;
 use turnwise_store::{
-    CommitTurn, Committed, CommittedTurn, Content, Entry, Error, FailTurn, LedgerLine, LogEnd, Phase, RecordLedger,
+    CommitTurn, Committed, CommittedTurn, Content, Counts, Entry, Error, FailTurn, LedgerLine, LogEnd, Phase,
+    RecordLedger,
 };
 
 use super::claim::may_call_again;
@@ -68,7 +69,8 @@ impl Producer {
 
         let answer = answer(&commit, &committed, claim.created_at);
         let turn = self.ended(State::Completed(commit));
-        let line = self.ledger_line(completion.usage, Phase::kept(completion.usage.source));
+        let counts = self.counts(messages.parts());
+        let line = LedgerLine { counts, ..self.ledger_line(completion.usage, Phase::kept(completion.usage.source)) };
         let log_end = logged.map(|events| LogEnd { events, committed: true });
         let shard = engine.random.shard();
         let written = engine
@@ -180,7 +182,15 @@ impl Producer {
             cost: self.ready.resolved.price().map(|price| price.cost(&usage)),
             price_version: self.engine.price_version(),
             at: self.engine.clock.now(),
+            counts: Counts::default(),
         }
+    }
+
+    /// What the turn adds to the day's counters, with so many messages and items.
+    fn counts(&self, messages: u64) -> Counts {
+        let claim = &self.ready.claim;
+        let begins = claim.number == 1 && !claim.key.conversation.is_hidden();
+        Counts { conversations: u64::from(begins), messages, remembered: self.ready.remembered }
     }
 
     fn ended(&self, state: State) -> Turn {

@@ -23,6 +23,7 @@ pub(crate) mod health;
 pub(crate) mod models;
 pub(crate) mod openapi;
 pub(crate) mod responses;
+pub(crate) mod stats;
 pub(crate) mod threads;
 mod turn_responses;
 pub(crate) mod turns;
