@@ -7,10 +7,14 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
+use turnwise_core::digest::Digest;
+use turnwise_core::id::{ConversationId, Tenant};
+use turnwise_core::items::parse_items;
 use turnwise_core::limits::HISTORY_TURNS;
 use turnwise_core::time::Timestamp;
 use turnwise_engine::Engine;
 use turnwise_engine::clock::{Clock, Manual};
+use turnwise_engine::conversations::{Addition, ItemQuery, Order};
 use turnwise_engine::memory::Memory;
 use turnwise_engine::random::Random;
 use turnwise_engine::turn::TurnRequest;
@@ -36,33 +40,85 @@ fn sent(provider: &ScriptedProvider) -> Vec<String> {
     texts.collect()
 }
 
-#[tokio::test]
-async fn whichever_process_a_turn_comes_to_it_is_sent_the_history_as_it_is() {
-    for seed in 0..SEEDS {
+/// Two processes on one table, and what their conversations hold by the test's own book:
+/// the messages of each row.
+struct World {
+    engines: [Engine; 2],
+    provider: ScriptedProvider,
+    rows: Vec<Vec<Vec<String>>>,
+    _table: Table,
+}
+
+impl World {
+    async fn start() -> Self {
         let (table, provider) = (Table::start().await, ScriptedProvider::start().await);
         provider.otherwise(Script::answer("an answer"));
         // One with room for everything, one that forgets most of what it reads.
         let mut engines = [rig::engine(&table, provider.base_url()), rig::engine(&table, provider.base_url())];
         engines[1].memory = Memory::of_bytes(4_000);
-        let mut rng = StdRng::seed_from_u64(seed);
-        let mut histories: Vec<Vec<String>> = vec![Vec::new(); 3];
-        for step in 0..STEPS {
-            let at = rng.random_range(0..histories.len());
-            let name = format!("c{at}");
-            let engine = &engines[rng.random_range(0..engines.len())];
-            let history = &mut histories[at];
-            let (_, answer) = engine.answer(request(&name, step)).await.unwrap();
-            let question = format!("{name} question {step}");
-            let window = history.len().saturating_sub(2 * HISTORY_TURNS);
-            let expected: Vec<String> = history[window..].iter().cloned().chain([question.clone()]).collect();
-            assert_eq!(sent(&provider), expected, "seed {seed}, step {step}");
-            let body: Value = serde_json::from_str(answer.output.get()).unwrap();
-            let text = body["choices"][0]["message"]["content"].as_str().unwrap().to_owned();
-            history.extend([question, text]);
-        }
-        let hits = engines.each_ref().map(|engine| engine.memory.stats().hits);
-        assert!(hits[0] > 0, "seed {seed}: a memory that never serves proves nothing");
+        Self { engines, provider, rows: vec![Vec::new(); 3], _table: table }
     }
+
+    /// A turn, which must be sent what its conversation holds.
+    async fn talk(&mut self, process: usize, at: usize, step: usize) {
+        let (_, answer) = self.engines[process].answer(request(&name(at), step)).await.unwrap();
+        let question = format!("{} question {step}", name(at));
+        let window = self.rows[at].len().saturating_sub(HISTORY_TURNS);
+        let known = self.rows[at][window..].iter().flatten().cloned();
+        assert_eq!(sent(&self.provider), known.chain([question.clone()]).collect::<Vec<_>>());
+        let body: Value = serde_json::from_str(answer.output.get()).unwrap();
+        let text = body["choices"][0]["message"]["content"].as_str().unwrap().to_owned();
+        self.rows[at].push(vec![question, text]);
+    }
+
+    async fn add(&mut self, process: usize, at: usize, step: usize) {
+        let text = format!("{} added {step}", name(at));
+        let items = json!([{"role": "user", "content": text}]);
+        let items = parse_items("items", &items).unwrap();
+        let addition = Addition { items, key: None, request_hash: Digest::of(&text) };
+        self.engines[process].add_items(&rig::caller(), &conversation(at), addition).await.unwrap();
+        self.rows[at].push(vec![text]);
+    }
+
+    /// Deletes the newest item.
+    async fn delete(&mut self, process: usize, at: usize) {
+        let (engine, conversation) = (&self.engines[process], conversation(at));
+        let query = ItemQuery { after: None, limit: 1, order: Order::Descending };
+        let page = engine.list_items(&Tenant::default_tenant(), &conversation, &query).await.unwrap();
+        let Some(id) = page.items.first().and_then(|item| item["id"].as_str()) else { return };
+        engine.delete_item(&rig::caller(), &conversation, id).await.unwrap();
+        let newest = self.rows[at].iter_mut().rev().find(|row| !row.is_empty());
+        newest.expect("there was an item").pop();
+    }
+}
+
+fn name(at: usize) -> String {
+    format!("c{at}")
+}
+
+fn conversation(at: usize) -> ConversationId {
+    ConversationId::parse("c", &name(at)).unwrap()
+}
+
+#[tokio::test]
+async fn whichever_process_a_turn_comes_to_it_is_sent_the_history_as_it_is() {
+    let mut hits = 0;
+    for seed in 0..SEEDS {
+        println!("seed {seed}");
+        let mut world = World::start().await;
+        let mut rng = StdRng::seed_from_u64(seed);
+        for step in 0..STEPS {
+            let (process, at) = (rng.random_range(0..2), rng.random_range(0..world.rows.len()));
+            // There is a conversation from its first turn on.
+            match if world.rows[at].is_empty() { 9 } else { rng.random_range(0..10) } {
+                0 | 1 => world.add(process, at, step).await,
+                2 | 3 => world.delete(process, at).await,
+                _ => world.talk(process, at, step).await,
+            }
+        }
+        hits += world.engines.iter().map(|engine| engine.memory.stats().hits).sum::<u64>();
+    }
+    assert!(hits > SEEDS, "a memory that never serves proves nothing");
 }
 
 #[tokio::test]
