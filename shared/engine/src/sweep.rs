@@ -1,7 +1,9 @@
 //! Due rows without a message: found by looking, every minute and at the start.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
+
+use turnwise_core::limits::SWEEP_EVERY;
 
 use crate::engine::Engine;
 use crate::error::Error;
@@ -11,7 +13,7 @@ use crate::error::Error;
 pub struct Swept {
     /// Turns whose attempt died: their lease has lapsed, or they have lost the lock.
     pub stuck: usize,
-    /// Conversations whose queue is due.
+    /// Conversations whose queue is due, or will be before the next sweep.
     pub due: usize,
     /// Conversations whose erasure was interrupted, or is not over.
     pub half_erased: usize,
@@ -37,14 +39,20 @@ impl Engine {
             swept.stuck += 1;
             self.hint(&held.tenant, &held.key, Duration::ZERO).await;
         }
+        // What is due before the next sweep would otherwise wait for that one.
         let now = self.clock.now();
-        let mut hinted = HashSet::new();
-        for due in self.retry(|_| self.store.due_turns(now)).await? {
+        let mut first = HashMap::new();
+        for due in self.retry(|_| self.store.due_turns(now + SWEEP_EVERY)).await? {
             // One hint leads to the head, and each turn's end to the next.
-            if hinted.insert((due.tenant.clone(), due.key.conversation.clone())) {
-                swept.due += 1;
-                self.hint(&due.tenant, &due.key, Duration::ZERO).await;
+            let queue = (due.tenant.clone(), due.key.conversation.clone());
+            let known = first.entry(queue).or_insert_with(|| due.clone());
+            if due.due < known.due {
+                *known = due;
             }
+        }
+        for due in first.into_values() {
+            swept.due += 1;
+            self.hint(&due.tenant, &due.key, due.due.since(now)).await;
         }
         for found in self.retry(|_| self.store.half_erased()).await? {
             swept.half_erased += 1;

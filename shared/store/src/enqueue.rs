@@ -234,14 +234,14 @@ impl Store {
         Ok(u64::try_from(page.count()).unwrap_or(0))
     }
 
-    /// Queued turns that were due at `now`, of all conversations.
+    /// Queued turns that are due at the instant `until` or before, of all conversations.
     ///
     /// # Errors
     /// When the table does not answer or a row cannot be read.
-    pub async fn due_turns(&self, now: Timestamp) -> Result<Vec<DueTurn>, Error> {
+    pub async fn due_turns(&self, until: Timestamp) -> Result<Vec<DueTurn>, Error> {
         let mut due = Vec::new();
         for shard in 0..keys::QUEUED_SHARDS {
-            for row in self.indexed("due_turns", keys::queued_shard(shard), Some(now)).await? {
+            for row in self.indexed("due_turns", keys::queued_shard(shard), Some(until)).await? {
                 let row = Row(&row);
                 let (tenant, key) = keys::parse_turn(&row.text("pk")?, &row.text("sk")?)?;
                 due.push(DueTurn { tenant, key, due: keys::parse_instant(&row.text("g1sk")?)? });

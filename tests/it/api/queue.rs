@@ -240,3 +240,23 @@ async fn a_direct_turn_has_what_a_dead_worker_left_finished_before_it() {
     let first = other.turn_in("s:first", "COMPLETED").await;
     assert_eq!((&first["turn_number"], &first["message"]), (&json!(1), &json!("first answer")));
 }
+
+#[tokio::test]
+async fn a_turn_that_comes_due_before_the_next_sweep_need_not_wait_for_it() {
+    let mut app = TestApp::start().await;
+    app.provider.on_text("first", Script::refuse(503));
+    app.provider.on_text("first", Script::answer("at last"));
+    app.work();
+    app.post_with(CHAT, &ASYNC, &enqueued("first")).await;
+    // It was refused once and waits for its second attempt when its process goes.
+    while app.provider.calls() == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    app.turn_in("s:first", "QUEUED").await;
+    let mut heir = app.second_process().await;
+    app.engine.tasks.stop();
+    drop(app);
+    heir.work();
+    assert_eq!(heir.engine.sweep().await.unwrap().due, 1);
+    assert_eq!(heir.turn_in("s:first", "COMPLETED").await["message"], "at last");
+}
