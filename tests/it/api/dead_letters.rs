@@ -5,14 +5,10 @@ use turnwise_tests::app::TestApp;
 use turnwise_tests::scripted::Script;
 use turnwise_tests::table;
 
-use super::{CHAT, check_error};
-
-fn turn(name: &str) -> Value {
-    json!({"message": name, "session_id": "s", "turn_id": name})
-}
+use super::{CHAT, check_error, named_turn};
 
 async fn send(app: &TestApp, name: &str) {
-    let reply = app.post_with(CHAT, &[("prefer", "respond-async")], &turn(name)).await;
+    let reply = app.post_with(CHAT, &[("prefer", "respond-async")], &named_turn(name)).await;
     assert_eq!(reply.status, 202, "{}", reply.text());
 }
 

@@ -1,32 +1,18 @@
 //! A turn that cancels the running one and takes its place.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use turnwise_tests::app::TestApp;
-use turnwise_tests::scripted::{Gate, Script};
 
-use super::{CHAT, names, with};
-
-fn turn(name: &str) -> Value {
-    json!({"message": name, "session_id": "s", "turn_id": name})
-}
-
-async fn held(app: &TestApp) -> (Gate, turnwise_tests::app::Events) {
-    let gate = Gate::closed();
-    app.provider.on_text("first", Script::chunks(["one ", "two "]).gated_after(1, &gate));
-    let mut events = app.open(CHAT, &[], &with(turn("first"), "stream", true)).await;
-    events.next().await;
-    gate.reached().await;
-    (gate, events)
-}
+use super::{CHAT, held_first, named_turn, names, with};
 
 #[tokio::test]
 async fn an_interrupting_turn_runs_at_once_and_the_partial_answer_is_kept() {
     for elsewhere in [false, true] {
         let app = TestApp::start().await;
         let other = app.second_process().await;
-        let (gate, events) = held(&app).await;
+        let (gate, events) = held_first(&app).await;
         let process = if elsewhere { &other } else { &app };
-        let reply = process.post(CHAT, &with(turn("second"), "on_busy", "interrupt")).await;
+        let reply = process.post(CHAT, &with(named_turn("second"), "on_busy", "interrupt")).await;
         assert_eq!((reply.status, &reply.json()["turn_number"]), (200, &json!(1)), "{}", reply.text());
         gate.open();
         assert_eq!(names(&events.rest().await).last(), Some(&"error"));
@@ -41,9 +27,9 @@ async fn an_interrupting_turn_runs_at_once_and_the_partial_answer_is_kept() {
 #[tokio::test]
 async fn an_interrupting_turn_goes_ahead_of_the_queue() {
     let mut app = TestApp::start().await;
-    let (_gate, _events) = held(&app).await;
-    app.post(CHAT, &with(turn("queued"), "on_busy", "enqueue")).await;
-    let reply = app.post_with(CHAT, &[("turnwise-on-busy", "interrupt")], &turn("urgent")).await;
+    let (_gate, _events) = held_first(&app).await;
+    app.post(CHAT, &with(named_turn("queued"), "on_busy", "enqueue")).await;
+    let reply = app.post_with(CHAT, &[("turnwise-on-busy", "interrupt")], &named_turn("urgent")).await;
     assert_eq!(reply.json()["turn_number"], 1, "{}", reply.text());
     app.work();
     assert_eq!(app.turn_in("s:queued", "COMPLETED").await["turn_number"], 2);
@@ -52,6 +38,6 @@ async fn an_interrupting_turn_goes_ahead_of_the_queue() {
 #[tokio::test]
 async fn with_nothing_to_interrupt_it_is_a_turn_like_another() {
     let app = TestApp::start().await;
-    let reply = app.post(CHAT, &with(turn("first"), "on_busy", "interrupt")).await;
+    let reply = app.post(CHAT, &with(named_turn("first"), "on_busy", "interrupt")).await;
     assert_eq!(reply.json()["turn_number"], 1);
 }

@@ -2,29 +2,16 @@
 
 use serde_json::{Value, json};
 use turnwise_tests::app::TestApp;
-use turnwise_tests::scripted::{Gate, Script};
+use turnwise_tests::scripted::Script;
 use turnwise_tests::table;
 
-use super::{CHAT, check_error, names, with};
-
-fn turn(name: &str) -> Value {
-    json!({"message": name, "session_id": "s", "turn_id": name})
-}
-
-async fn held(app: &TestApp) -> (Gate, turnwise_tests::app::Events) {
-    let gate = Gate::closed();
-    app.provider.on_text("first", Script::chunks(["one ", "two "]).gated_after(1, &gate));
-    let mut events = app.open(CHAT, &[], &with(turn("first"), "stream", true)).await;
-    events.next().await;
-    gate.reached().await;
-    (gate, events)
-}
+use super::{CHAT, check_error, held_first, named_turn, names, with};
 
 #[tokio::test]
 async fn a_held_lock_shows_its_owner_and_a_free_one_nobody() {
     let app = TestApp::start().await;
-    let (gate, events) = held(&app).await;
-    app.post(CHAT, &with(turn("second"), "on_busy", "enqueue")).await;
+    let (gate, events) = held_first(&app).await;
+    app.post(CHAT, &with(named_turn("second"), "on_busy", "enqueue")).await;
     let lock = app.get("/admin/locks/s").await.json();
     assert_eq!(app.get("/admin/locks").await.json()["data"][0]["owner"], lock["owner"]);
     assert_eq!((&lock["held"], &lock["turn_id"], &lock["lapsed"]), (&json!(true), &json!("first"), &json!(false)));
@@ -42,7 +29,7 @@ async fn a_held_lock_shows_its_owner_and_a_free_one_nobody() {
 async fn a_lock_taken_away_is_audited_and_its_owner_is_refused() {
     let app = TestApp::start().await;
     let other = app.second_process().await;
-    let (gate, events) = held(&app).await;
+    let (gate, events) = held_first(&app).await;
     let reply = other.post("/admin/locks/s/release", &json!({"reason": "  stuck for an hour "})).await;
     assert_eq!((reply.status, &reply.json()["held"]), (200, &json!(false)), "{}", reply.text());
     assert_eq!(reply.json()["fence"], 2);
@@ -52,19 +39,19 @@ async fn a_lock_taken_away_is_audited_and_its_owner_is_refused() {
     assert_eq!(table::text(audit[0], "action"), "lock.release");
     assert_eq!((table::text(audit[0], "subject"), table::text(audit[0], "reason")), ("s", "stuck for an hour"));
 
-    assert_eq!(other.post(CHAT, &turn("second")).await.json()["turn_number"], 1, "the conversation goes on");
+    assert_eq!(other.post(CHAT, &named_turn("second")).await.json()["turn_number"], 1, "the conversation goes on");
     gate.open();
     assert_eq!(names(&events.rest().await).last(), Some(&"error"), "the owner's commit was refused");
     // Its turn is not lost: its key goes on.
     app.provider.on_text("first", Script::answer("first answer"));
-    let retry = app.post(CHAT, &turn("first")).await;
+    let retry = app.post(CHAT, &named_turn("first")).await;
     assert_eq!((retry.status, &retry.json()["turn_number"]), (200, &json!(2)), "{}", retry.text());
 }
 
 #[tokio::test]
 async fn a_lock_is_taken_away_for_a_reason_and_from_somebody() {
     let app = TestApp::start().await;
-    let (_gate, _events) = held(&app).await;
+    let (_gate, _events) = held_first(&app).await;
     let release = |body: Value| {
         let app = &app;
         async move { app.post("/admin/locks/s/release", &body).await }
@@ -84,7 +71,7 @@ async fn a_lock_is_taken_away_for_a_reason_and_from_somebody() {
 #[tokio::test]
 async fn health_tells_of_table_queue_and_locks() {
     let app = TestApp::start().await;
-    let (_gate, _events) = held(&app).await;
+    let (_gate, _events) = held_first(&app).await;
     let health = app.get("/admin/health").await.json();
     assert_eq!(
         (&health["status"], &health["locks_held"], &health["locks_lapsed"]),

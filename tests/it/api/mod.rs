@@ -29,7 +29,8 @@ mod takeover;
 mod window;
 
 use serde_json::{Value, json};
-use turnwise_tests::app::{Reply, Sse, TestApp};
+use turnwise_tests::app::{Events, Reply, Sse, TestApp};
+use turnwise_tests::scripted::{Gate, Script};
 
 const CHAT: &str = "/v1/chat";
 const COMPLETIONS: &str = "/v1/chat/completions";
@@ -54,6 +55,22 @@ fn ask_as(path: &str, message: &str, stream: bool) -> Value {
 fn with(mut body: Value, field: &str, value: impl Into<Value>) -> Value {
     body[field] = value.into();
     body
+}
+
+/// The turn `name` of the conversation `s`, which says its own name.
+fn named_turn(name: &str) -> Value {
+    json!({"message": name, "session_id": "s", "turn_id": name})
+}
+
+/// The stream of the turn `first`, whose provider has sent the first of two words and
+/// waits at the gate.
+async fn held_first(app: &TestApp) -> (Gate, Events) {
+    let gate = Gate::closed();
+    app.provider.on_text("first", Script::chunks(["one ", "two "]).gated_after(1, &gate));
+    let mut events = app.open(CHAT, &[], &with(named_turn("first"), "stream", true)).await;
+    events.next().await;
+    gate.reached().await;
+    (gate, events)
 }
 
 /// Checks everything that all error replies share, and the three things that tell

@@ -12,12 +12,15 @@ use crate::app::App;
 use crate::error::{Error, ErrorBody};
 use crate::extract::Params;
 
+/// Characters of an RFC 3339 instant that are its date.
+const DATE_CHARS: usize = 10;
+
 /// What some days came to.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct StatsBody {
     /// `stats`.
     pub object: &'static str,
-    /// The first of the days, in UTC.
+    /// The first of the days, in UTC: `2026-11-21`.
     pub since: String,
     /// Conversations that began.
     pub conversations: u64,
@@ -82,7 +85,7 @@ pub(crate) async fn get_stats(
     let hit_rate = (looks > 0).then(|| totals.memory_hits as f64 / looks as f64);
     Ok(Json(StatsBody {
         object: "stats",
-        since: stats.since.day(),
+        since: stats.since.to_string().chars().take(DATE_CHARS).collect(),
         conversations: totals.conversations,
         requests: totals.requests,
         messages: totals.messages,
