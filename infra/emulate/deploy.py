@@ -119,6 +119,29 @@ def check_completions(api):
     say("chat completions, buffered and streamed")
 
 
+def check_responses(api):
+    """Conversations and responses, each through the function that serves it."""
+    created = api.call("POST", "/v1/conversations", {"metadata": {"who": "ada"}})
+    expect("a conversation", (created.status, created.json()["object"]), (200, "conversation"))
+    conversation = created.json()["id"]
+    body = {"model": "local/echo", "input": "one", "conversation": conversation}
+    first = api.call("POST", "/v1/responses", body)
+    expect("a response", (first.status, first.json()["status"]), (200, "completed"))
+    path = f"/v1/responses/{first.json()['id']}"
+    expect("it is read back", api.call("GET", path).body, first.body)
+    items = api.call("GET", f"/v1/conversations/{conversation}/items?order=asc").json()["data"]
+    expect("the conversation's items", [item["role"] for item in items], ["user", "assistant"])
+    later = api.call("POST", "/v1/responses", {"model": "local/echo", "input": "two", "background": True})
+    expect("one in the background", (later.status, later.json()["status"]), (200, "queued"))
+    background = f"/v1/responses/{later.json()['id']}"
+    wait_until("the worker makes it", lambda: api.call("GET", background).json()["status"] == "completed", 60)
+    expect("it is deleted", api.call("DELETE", path).json()["deleted"], True)
+    expect("and gone", api.call("GET", path).status, 404)
+    deleted = api.call("DELETE", f"/v1/conversations/{conversation}")
+    expect("the conversation is deleted", deleted.json()["deleted"], True)
+    say("conversations and responses, also in the background")
+
+
 def function_processes(logical_id):
     """The processes of one of the stack's functions, each id with the environment that tells it."""
     found = {}
@@ -279,7 +302,7 @@ def check_timers(running):
     functions = running.client("lambda").list_functions()["Functions"]
     name = next(function["FunctionName"] for function in functions if "-TimersFunction-" in function["FunctionName"])
     answer = running.client("lambda").invoke(FunctionName=name, Payload=b"{}")
-    expect("a sweep", json.loads(answer["Payload"].read()), {"stuck": 0, "due": 0})
+    expect("a sweep", json.loads(answer["Payload"].read()), {"stuck": 0, "due": 0, "half_erased": 0})
     say("the sweep runs")
 
 
@@ -291,6 +314,7 @@ def check_all(running, outputs):
     check_models(api)
     check_turn(api)
     check_completions(api)
+    check_responses(api)
     check_queue(running, outputs["QueueUrl"])
     check_queued_turns(api)
     check_admin(api)
