@@ -7,6 +7,7 @@
 //! that one; `failing-seeds.txt` keeps those that once failed, and they run first.
 
 mod invariants;
+mod late;
 mod scenario;
 
 use std::sync::Mutex;
