@@ -1,6 +1,6 @@
 //! Due rows without a message: found by looking, every minute and at the start.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use turnwise_core::limits::SWEEP_EVERY;
@@ -41,7 +41,7 @@ impl Engine {
         }
         // What is due before the next sweep would otherwise wait for that one.
         let now = self.clock.now();
-        let mut first = HashMap::new();
+        let mut first = BTreeMap::new();
         for due in self.retry(|_| self.store.due_turns(now + SWEEP_EVERY)).await? {
             // One hint leads to the head, and each turn's end to the next.
             let queue = (due.tenant.clone(), due.key.conversation.clone());
