@@ -1,5 +1,6 @@
 //! T1: an attempt takes its conversation's lock and writes its turn, both or neither.
 
+use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{ConditionCheck, Put, TransactWriteItem, Update};
 use turnwise_core::id::{AttemptId, ProjectId, Tenant, TurnKey};
 use turnwise_core::limits::CLOCK_SKEW;
@@ -22,6 +23,8 @@ pub struct BeginTurn<'a> {
     pub turn: &'a Turn,
     /// The decision this write carries out.
     pub acquire: &'a Acquire,
+    /// The turn's newest attempt when it was read; `None` if there was no turn.
+    pub seen_attempt: Option<&'a AttemptId>,
     /// The new lease.
     pub lease_until: Timestamp,
     /// The conversation's project, if this turn makes the conversation.
@@ -135,7 +138,7 @@ impl Store {
         let put = match begin.acquire.previous {
             Previous::Absent => put.condition_expression("attribute_not_exists(pk)"),
             Previous::Queued { epoch, .. } => as_seen(put, "QUEUED", epoch),
-            Previous::Failed { epoch } => as_seen(put, "FAILED", epoch),
+            Previous::Failed { epoch } => as_failed(put, epoch, begin.seen_attempt),
             Previous::Lost { epoch } => as_seen(put, "PROCESSING", epoch),
         };
         transact::put(put)
@@ -159,13 +162,25 @@ impl Store {
     }
 }
 
+/// Puts a row only over the failure of this epoch and of this very attempt. The epoch
+/// alone does not tell: a turn that went to the queue since, and was cancelled there, has
+/// failed in the same.
+fn as_failed(put: PutBuilder, epoch: u64, attempt: Option<&AttemptId>) -> PutBuilder {
+    let put = as_seen(put, "FAILED", epoch);
+    match attempt {
+        Some(attempt) => put
+            .condition_expression(format!("{AS_SEEN} AND attempt = :attempt"))
+            .expression_attribute_values(":attempt", text(attempt.as_str())),
+        None => put,
+    }
+}
+
+/// The turn stands as it was seen.
+const AS_SEEN: &str = "#state = :state AND epoch = :seen";
+
 /// Puts a row only over the turn in this state and of this epoch.
-pub(crate) fn as_seen(
-    put: aws_sdk_dynamodb::types::builders::PutBuilder,
-    state: &str,
-    epoch: u64,
-) -> aws_sdk_dynamodb::types::builders::PutBuilder {
-    put.condition_expression("#state = :state AND epoch = :seen")
+pub(crate) fn as_seen(put: PutBuilder, state: &str, epoch: u64) -> PutBuilder {
+    put.condition_expression(AS_SEEN)
         .expression_attribute_names("#state", "state")
         .expression_attribute_values(":state", text(state))
         .expression_attribute_values(":seen", number(epoch))

@@ -8,7 +8,7 @@ use turnwise_tests::faults::{Coverage, Net};
 use turnwise_tests::scripted::ScriptedProvider;
 use turnwise_tests::table::{Row, Table, number, text};
 
-use super::scenario::{Got, Summary, Wanted};
+use super::world::{Got, Summary, Wanted};
 
 pub(super) async fn check(
     table: &Table,
@@ -27,7 +27,7 @@ pub(super) async fn check(
     one_answer_for_each_key(&turns, &messages, got);
     one_ledger_line_for_each_answer(&rows, wanted, &turns);
     counters_count_commits(&rows, messages.len());
-    one_writer_for_each_epoch(net, meta);
+    one_writer_for_each_epoch(net, &[meta]);
     at_most_one_call_where_promised(provider, wanted);
     assert!(meta.get("owner").is_none(), "the lock is free at the end");
     for turn in &turns {
@@ -37,14 +37,14 @@ pub(super) async fn check(
     summary(&rows, &net.coverage(), provider, wanted)
 }
 
-fn numbers_have_no_gaps(meta: &Row, messages: &[&Row]) {
+pub(super) fn numbers_have_no_gaps(meta: &Row, messages: &[&Row]) {
     let mut numbers: Vec<u64> = messages.iter().map(|row| text(row, "sk")[2..].parse().unwrap()).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (1..=number(meta, "head")).collect::<Vec<_>>());
     assert_eq!(number(meta, "version"), number(meta, "head"));
 }
 
-fn one_answer_for_each_key(turns: &[&Row], messages: &[&Row], got: &[Got]) {
+pub(super) fn one_answer_for_each_key(turns: &[&Row], messages: &[&Row], got: &[Got]) {
     let mut answers: BTreeMap<usize, Vec<&Result<String, _>>> = BTreeMap::new();
     for client in got {
         answers.entry(client.turn).or_default().push(&client.result);
@@ -65,7 +65,7 @@ fn one_answer_for_each_key(turns: &[&Row], messages: &[&Row], got: &[Got]) {
     }
 }
 
-fn one_ledger_line_for_each_answer(rows: &[Row], wanted: &[Wanted], turns: &[&Row]) {
+pub(super) fn one_ledger_line_for_each_answer(rows: &[Row], wanted: &[Wanted], turns: &[&Row]) {
     for wanted in wanted {
         let kept = rows.iter().filter(|row| {
             let phase = text(row, "sk").rsplit('#').next().unwrap_or_default();
@@ -79,46 +79,46 @@ fn one_ledger_line_for_each_answer(rows: &[Row], wanted: &[Wanted], turns: &[&Ro
     }
 }
 
-fn counters_count_commits(rows: &[Row], commits: usize) {
+pub(super) fn counters_count_commits(rows: &[Row], commits: usize) {
     let counted: u64 =
         rows.iter().filter(|row| text(row, "pk").starts_with("U#")).map(|row| number(row, "requests")).sum();
     assert_eq!(counted, commits as u64, "usage counters count commits");
 }
 
-fn one_writer_for_each_epoch(net: &Net, meta: &Row) {
+pub(super) fn one_writer_for_each_epoch(net: &Net, metas: &[&Row]) {
     let mut owners: BTreeMap<(String, u64), String> = BTreeMap::new();
-    for (conversation, epoch, owner) in net.epochs() {
+    for begun in net.applied().into_iter().filter(|written| written.operation == Operation::Begin) {
         // The same attempt may be confirmed twice, when its write was sent twice.
-        let first = owners.entry((conversation, epoch)).or_insert_with(|| owner.clone());
-        assert_eq!(*first, owner, "epoch {epoch} has one writer");
+        let first = owners.entry((begun.conversation, begun.epoch)).or_insert_with(|| begun.attempt.clone());
+        assert_eq!(*first, begun.attempt, "epoch {} has one writer", begun.epoch);
     }
-    let newest = owners.keys().map(|(_, epoch)| *epoch).max().unwrap_or(0);
-    assert!(newest <= number(meta, "fence"), "the fence never goes back");
-    assert!(owners.len() as u64 <= number(meta, "fence"));
+    for meta in metas {
+        let epochs: Vec<u64> = owners
+            .keys()
+            .filter(|(conversation, _)| conversation == text(meta, "pk"))
+            .map(|(_, epoch)| *epoch)
+            .collect();
+        let newest = epochs.iter().max().copied().unwrap_or(0);
+        assert!(newest <= number(meta, "fence"), "the fence never goes back");
+        assert!(epochs.len() as u64 <= number(meta, "fence"));
+    }
 }
 
-/// Calls that the provider ran, or began to run.
-fn calls(provider: &ScriptedProvider, wanted: &Wanted) -> usize {
-    provider.calls_with(&wanted.text).saturating_sub(wanted.refusals)
-}
-
-fn at_most_one_call_where_promised(provider: &ScriptedProvider, wanted: &[Wanted]) {
+pub(super) fn at_most_one_call_where_promised(provider: &ScriptedProvider, wanted: &[Wanted]) {
     for wanted in wanted.iter().filter(|wanted| wanted.delivery == Delivery::AtMostOnce) {
-        let calls = calls(provider, wanted);
+        let calls = wanted.calls(provider);
         assert!(calls <= 1, "{}: {calls} calls in at-most-once mode", wanted.key);
     }
 }
 
 /// The rows of the crash table, and how often this run reached each.
 fn summary(rows: &[Row], coverage: &Coverage, provider: &ScriptedProvider, wanted: &[Wanted]) -> Summary {
-    let hit = |operation: Operation, faults: &[Fault]| {
-        faults.iter().map(|fault| coverage.0.get(&(operation, *fault)).copied().unwrap_or(0)).sum::<usize>()
-    };
+    let hit = |operation: Operation, faults: &[Fault]| coverage.hits(operation, faults);
     let lost = [Fault::LostReply, Fault::TokenMismatch, Fault::StopAfter, Fault::Duplicate];
     let dead = [Fault::LostRequest, Fault::StopBefore];
     let state = |state: &str| rows.iter().filter(|row| text(row, "state") == state).count();
     let wasted = rows.iter().filter(|row| text(row, "sk").ends_with("#wasted")).count();
-    let called_again = wanted.iter().filter(|wanted| calls(provider, wanted) > 1).count();
+    let called_again = wanted.iter().filter(|wanted| wanted.calls(provider) > 1).count();
     Summary(vec![
         ("it dies before T1", hit(Operation::Begin, &dead)),
         ("T1 applied, reply lost", hit(Operation::Begin, &lost)),

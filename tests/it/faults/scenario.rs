@@ -1,31 +1,28 @@
-//! One run: what its clients do, how its time passes.
+//! Three turns of one conversation that several clients want at once, of two processes:
+//! what the clients do, how their time passes.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use futures_util::StreamExt as _;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use turnwise_core::fold::Fold;
 use turnwise_core::generation::Event;
 use turnwise_core::id::{ConversationId, Tenant, TurnId, TurnKey};
-use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{Delivery, Outcome};
 use turnwise_engine::clock::{Clock, Manual};
 use turnwise_engine::follow::Frame;
-use turnwise_engine::random::Random;
-use turnwise_engine::turn::{Answer, Input, TurnRequest};
+use turnwise_engine::turn::{Input, TurnRequest};
 use turnwise_engine::{Engine, Error};
 use turnwise_store::queue::{Message, Queue};
-use turnwise_store::{Store, client};
 use turnwise_tests::faults::{Coverage, Net, Process};
 use turnwise_tests::rig;
 use turnwise_tests::scripted::{Script, ScriptedProvider};
-use turnwise_tests::table::{TABLE, Table};
+use turnwise_tests::table::Table;
 
 use super::invariants;
+use super::world::{BEGIN, Got, Summary, Wanted, drive, process, text_of};
 
 /// Turns that clients want, and clients of each.
 const TURNS: usize = 3;
@@ -37,68 +34,18 @@ const TRIES: usize = 40;
 /// How long a client waits for one reply before it tries again.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Turns of the event loop without traffic after which everybody is taken to sleep.
-/// Too few would only move the clock early, which is a schedule like another.
-const QUIET_ROUNDS: usize = 150;
-
-/// Such rounds in a row without any timer that end the run: some seconds, while a
-/// provider that takes its time takes milliseconds.
-const MAX_STANDSTILL: usize = 200_000;
-
-/// When the clock of a run begins.
-const BEGIN: Timestamp = Timestamp(1_795_276_800_000);
-
-/// What one client got for its turn in the end.
-#[derive(Debug, Clone)]
-pub(super) struct Got {
-    pub(super) turn: usize,
-    pub(super) result: Result<String, Outcome>,
-}
-
-/// What the scenario fixed of a turn.
-#[derive(Debug, Clone)]
-pub(super) struct Wanted {
-    pub(super) key: TurnKey,
-    pub(super) text: String,
-    pub(super) delivery: Delivery,
-    /// Calls that the provider refuses, before it runs one.
-    pub(super) refusals: usize,
-}
-
-/// How often the rows of the crash table were reached.
-#[derive(Debug, Default)]
-pub(super) struct Summary(pub(super) Vec<(&'static str, usize)>);
-
-impl Summary {
-    pub(super) fn add(&mut self, other: &Self) {
-        for &(row, count) in &other.0 {
-            match self.0.iter_mut().find(|(name, _)| *name == row) {
-                Some((_, total)) => *total += count,
-                None => self.0.push((row, count)),
-            }
-        }
-    }
-
-    pub(super) fn missing(&self) -> Vec<&'static str> {
-        self.0.iter().filter(|(_, count)| *count == 0).map(|(row, _)| *row).collect()
-    }
-}
-
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|(row, count)| writeln!(f, "{count:>8}  {row}"))
-    }
-}
+/// Faults of one run at the most: with more, nothing but faults would be tested.
+const FAULTS: usize = 10;
 
 pub(super) async fn run(seed: u64) -> (Coverage, Summary) {
     let mut rng = StdRng::seed_from_u64(seed);
     let manual = Manual::new(BEGIN);
     let clock = Clock::Manual(Arc::clone(&manual));
-    let net = Net::seeded(seed, clock.clone());
+    let net = Net::seeded(seed, FAULTS, clock.clone());
     let table = Table::start().await;
     let provider = ScriptedProvider::start().await;
     let (processes, engines): (Vec<_>, Vec<_>) =
-        (0..2).map(|number| process(&net, &table, &provider, &clock, seed + number)).unzip();
+        (0..2).map(|number| process(&net, &table, &provider, Queue::in_process().0, &clock, seed + number)).unzip();
     let wanted: Vec<Wanted> = (0..TURNS).map(|turn| want(turn, &mut rng, &provider)).collect();
 
     let clients = (0..TURNS * CLIENTS).map(|number| {
@@ -106,7 +53,7 @@ pub(super) async fn run(seed: u64) -> (Coverage, Summary) {
         let chance = StdRng::seed_from_u64(seed.wrapping_mul(1000) + number as u64);
         client_of(turn, wanted[turn].clone(), engines.clone(), clock.clone(), chance)
     });
-    let mut got = drive(&net, &manual, futures_util::future::join_all(clients)).await;
+    let mut got = drive(&manual, || net.is_quiet(), futures_util::future::join_all(clients)).await;
 
     // All is well again: everything that stood still goes on, and every turn is
     // asked for once more.
@@ -116,49 +63,12 @@ pub(super) async fn run(seed: u64) -> (Coverage, Summary) {
         let chance = StdRng::seed_from_u64(seed + turn as u64);
         client_of(turn, wanted[turn].clone(), engines.clone(), clock.clone(), chance)
     });
-    got.extend(drive(&net, &manual, futures_util::future::join_all(last)).await);
-    drive(&net, &manual, futures_util::future::join_all(engines.iter().map(|engine| engine.tasks.idle()))).await;
+    got.extend(drive(&manual, || net.is_quiet(), futures_util::future::join_all(last)).await);
+    drive(&manual, || net.is_quiet(), futures_util::future::join_all(engines.iter().map(|engine| engine.tasks.idle())))
+        .await;
 
     let summary = invariants::check(&table, &net, &provider, &wanted, &got).await;
     (net.coverage(), summary)
-}
-
-/// Lets `work` go on to its end, moving the clock whenever nobody has anything to do.
-async fn drive<T>(net: &Net, manual: &Manual, work: impl Future<Output = T>) -> T {
-    let mut work = std::pin::pin!(work);
-    let mut stood_still = 0;
-    loop {
-        let quiet = async {
-            let mut rounds = 0;
-            while rounds < QUIET_ROUNDS {
-                tokio::task::yield_now().await;
-                rounds = if net.is_quiet() { rounds + 1 } else { 0 };
-            }
-        };
-        tokio::select! {
-            biased;
-            result = &mut work => return result,
-            () = quiet => {
-                stood_still = if manual.advance_to_next_timer() { 0 } else { stood_still + 1 };
-                assert!(stood_still < MAX_STANDSTILL, "nobody has anything to do, and the work is not done");
-            }
-        }
-    }
-}
-
-fn process(net: &Arc<Net>, table: &Table, provider: &ScriptedProvider, clock: &Clock, seed: u64) -> (Process, Engine) {
-    let inner = SharedHttpConnector::new(aws_smithy_http_client::Connector::builder().build_http());
-    let process = Process::new(net, inner);
-    // One try each: the engine's own tries are the ones under test, on the test's clock.
-    let sdk = client::local(table.endpoint(), Some(process.http_client()))
-        .into_builder()
-        .retry_config(aws_smithy_types::retry::RetryConfig::disabled())
-        .timeout_config(aws_smithy_types::timeout::TimeoutConfig::disabled())
-        .build();
-    let (queue, _) = Queue::in_process();
-    let engine = Engine::new(Store::new(&sdk, TABLE), queue, rig::openai_at(provider.base_url()))
-        .with_time_and_chance(clock.clone(), Random::seeded(seed));
-    (process, engine)
 }
 
 /// One of the turns, with what the provider will do for it.
@@ -253,10 +163,4 @@ async fn reply(engine: &Engine, request: TurnRequest) -> Result<String, Error> {
         }
     }
     panic!("a stream ended without its end");
-}
-
-/// What makes one answer differ from another: its number, its text, its hash.
-fn text_of(answer: &Answer) -> String {
-    let value: serde_json::Value = serde_json::from_str(answer.output.get()).expect("an answer");
-    turnwise_core::generation::answer_text(&value).to_owned()
 }

@@ -52,12 +52,18 @@ impl Process {
         self.0.woken.notify_waiters();
     }
 
+    /// Whether it stands still.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.0.stopped.load(Ordering::SeqCst)
+    }
+
     async fn handle(self, request: HttpRequest) -> Reply {
         self.while_stopped().await;
         let body: Value = request.body().bytes().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
         let target = request.headers().get("x-amz-target").unwrap_or_default().to_owned();
         let operation = Operation::of(&target, &body);
-        match self.0.net.draw(operation) {
+        match self.0.net.draw(operation, &body) {
             None => self.send(request, operation, &body).await,
             Some(fault) => self.suffer(fault, request, operation, &body).await,
         }
@@ -110,8 +116,8 @@ impl Process {
         let reply = self.0.inner.call(request).await;
         self.0.net.in_flight.fetch_sub(1, Ordering::SeqCst);
         let applied = reply.as_ref().is_ok_and(|reply| reply.status().is_success());
-        if applied && operation == Operation::Begin {
-            self.0.net.note_epoch(body);
+        if applied && operation.is_transaction() {
+            self.0.net.note(operation, body);
         }
         reply
     }

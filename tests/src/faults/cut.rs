@@ -19,6 +19,8 @@ pub enum Happens {
     StopAfter,
     /// It is applied, but the reply never arrives. The process goes on.
     LostReply,
+    /// It is held back until [`Cut::let_go`]. The process goes on.
+    HeldBack,
 }
 
 /// Lets requests through until one of them.
@@ -32,6 +34,7 @@ struct State {
     at: usize,
     happens: Happens,
     stopped: Notify,
+    let_go: Notify,
 }
 
 impl Cut {
@@ -39,7 +42,8 @@ impl Cut {
     #[must_use]
     pub fn at(at: usize, happens: Happens) -> Self {
         let inner = SharedHttpConnector::new(aws_smithy_http_client::Connector::builder().build_http());
-        Self(Arc::new(State { inner, sent: AtomicUsize::new(0), at, happens, stopped: Notify::new() }))
+        let (stopped, let_go) = (Notify::new(), Notify::new());
+        Self(Arc::new(State { inner, sent: AtomicUsize::new(0), at, happens, stopped, let_go }))
     }
 
     /// The process's HTTP client.
@@ -49,9 +53,14 @@ impl Cut {
         http_client_fn(move |_, _| connector.clone())
     }
 
-    /// Completes when the process has stopped.
+    /// Completes when the process has stopped, or its request is held back.
     pub async fn stopped(&self) {
         self.0.stopped.notified().await;
+    }
+
+    /// Lets the request go that is held back.
+    pub fn let_go(&self) {
+        self.0.let_go.notify_one();
     }
 
     /// Whether the request was reached.
@@ -66,7 +75,13 @@ impl HttpConnector for Cut {
         let cut = Arc::clone(&self.0);
         HttpConnectorFuture::new(async move {
             let number = cut.sent.fetch_add(1, Ordering::SeqCst);
-            if number < cut.at || (number > cut.at && cut.happens == Happens::LostReply) {
+            let goes_on = matches!(cut.happens, Happens::LostReply | Happens::HeldBack);
+            if number < cut.at || (number > cut.at && goes_on) {
+                return cut.inner.call(request).await;
+            }
+            if cut.happens == Happens::HeldBack {
+                cut.stopped.notify_one();
+                cut.let_go.notified().await;
                 return cut.inner.call(request).await;
             }
             if number == cut.at && cut.happens != Happens::StopBefore {

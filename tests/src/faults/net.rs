@@ -9,12 +9,10 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
+use turnwise_core::id::ConversationId;
 use turnwise_engine::clock::Clock;
 
-use super::kinds::{Fault, Operation};
-
-/// Faults of one run at the most: with more, nothing but faults would be tested.
-const MAX_FAULTS: usize = 10;
+use super::kinds::{Fault, Operation, Written};
 
 /// One request in this many meets a fault, as long as the run has any left.
 const ONE_IN: u32 = 6;
@@ -34,27 +32,35 @@ impl Coverage {
         }
     }
 
-    /// Pairs that can happen and did not.
+    /// Pairs of one of `operations` that can happen and did not.
     #[must_use]
-    pub fn missing(&self) -> Vec<(Operation, Fault)> {
-        let all = Operation::ALL.into_iter().flat_map(|operation| Fault::ALL.map(|fault| (operation, fault)));
+    pub fn missing(&self, operations: &[Operation]) -> Vec<(Operation, Fault)> {
+        let all = operations.iter().flat_map(|operation| Fault::ALL.map(|fault| (*operation, fault)));
         all.filter(|(operation, fault)| fault.fits(*operation) && !self.0.contains_key(&(*operation, *fault))).collect()
+    }
+
+    /// How often one of `faults` met `operation`.
+    #[must_use]
+    pub fn hits(&self, operation: Operation, faults: &[Fault]) -> usize {
+        faults.iter().filter_map(|fault| self.0.get(&(operation, *fault))).sum()
     }
 }
 
-/// The table of faults against operations.
+/// The table of faults against the operations that met any.
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let met = |operation: &Operation| self.0.keys().any(|(met, _)| met == operation);
+        let operations: Vec<Operation> = Operation::ALL.into_iter().filter(met).collect();
         write!(f, "{:15}", "")?;
-        for operation in Operation::ALL {
+        for operation in &operations {
             write!(f, "{:>10}", format!("{operation:?}"))?;
         }
         writeln!(f)?;
         for fault in Fault::ALL {
             write!(f, "{:15}", format!("{fault:?}"))?;
-            for operation in Operation::ALL {
-                let count = self.0.get(&(operation, fault)).copied().unwrap_or(0);
-                let cell = if fault.fits(operation) { count.to_string() } else { "-".to_owned() };
+            for operation in &operations {
+                let count = self.hits(*operation, &[fault]);
+                let cell = if fault.fits(*operation) { count.to_string() } else { "-".to_owned() };
                 write!(f, "{cell:>10}")?;
             }
             writeln!(f)?;
@@ -80,22 +86,25 @@ struct Drawn {
     /// Whether all is well again.
     healed: bool,
     coverage: Coverage,
-    /// Which attempt took which epoch, as the table confirmed it.
-    epochs: Vec<(String, u64, String)>,
+    /// Turns as the table confirmed them, the same one again where a write came twice.
+    applied: Vec<Written>,
+    /// Writes of turns at which a process stopped.
+    stopped: Vec<(Fault, Written)>,
 }
 
 impl Net {
-    /// The network of the run with this seed.
+    /// The network of the run with this seed, which meets at most so many faults.
     #[must_use]
-    pub fn seeded(seed: u64, clock: Clock) -> Arc<Self> {
+    pub fn seeded(seed: u64, faults: usize, clock: Clock) -> Arc<Self> {
         let rng = StdRng::seed_from_u64(seed);
         let drawn = Drawn {
             rng,
-            left: MAX_FAULTS,
+            left: faults,
             may_die: true,
             healed: false,
             coverage: Coverage::default(),
-            epochs: Vec::new(),
+            applied: Vec::new(),
+            stopped: Vec::new(),
         };
         Arc::new(Self { clock, in_flight: AtomicUsize::new(0), drawn: Mutex::new(drawn) })
     }
@@ -123,20 +132,36 @@ impl Net {
         self.drawn.lock().unwrap().coverage.clone()
     }
 
-    /// Which attempt took which epoch of which conversation.
+    /// The turns that were written, in their order; one may be there twice.
     #[must_use]
-    pub fn epochs(&self) -> Vec<(String, u64, String)> {
-        self.drawn.lock().unwrap().epochs.clone()
+    pub fn applied(&self) -> Vec<Written> {
+        self.drawn.lock().unwrap().applied.clone()
     }
 
-    pub(super) fn draw(&self, operation: Operation) -> Option<Fault> {
+    /// How many attempts have taken the lock of `conversation` so far.
+    #[must_use]
+    pub fn begun(&self, conversation: &ConversationId) -> usize {
+        let drawn = self.drawn.lock().unwrap();
+        let key = format!("#{conversation}");
+        let begun = drawn.applied.iter().filter(|written| written.operation == Operation::Begin);
+        begun.filter(|written| written.conversation.ends_with(&key)).count()
+    }
+
+    /// The writes of turns at which a process stopped, and whether before or after.
+    #[must_use]
+    pub fn stopped(&self) -> Vec<(Fault, Written)> {
+        self.drawn.lock().unwrap().stopped.clone()
+    }
+
+    pub(super) fn draw(&self, operation: Operation, body: &Value) -> Option<Fault> {
         let mut drawn = self.drawn.lock().unwrap();
         // Reads are many and decide little; rare operations would hardly be reached.
         let one_in = match operation {
+            Operation::Sweep => ONE_IN * 40,
             Operation::Read => ONE_IN * 6,
-            Operation::Begin | Operation::Commit => ONE_IN,
+            Operation::Begin | Operation::Commit | Operation::Enqueue => ONE_IN,
             Operation::Fail | Operation::Log => ONE_IN / 2,
-            Operation::Heartbeat => 2,
+            Operation::Heartbeat | Operation::Requeue | Operation::Withdraw | Operation::Revoke => 2,
             Operation::Ledger => 1,
         };
         if drawn.left == 0 || drawn.rng.random_range(0..one_in) != 0 {
@@ -146,6 +171,9 @@ impl Net {
         let fault = fitting[drawn.rng.random_range(0..fitting.len())];
         drawn.left -= 1;
         *drawn.coverage.0.entry((operation, fault)).or_default() += 1;
+        if matches!(fault, Fault::StopBefore | Fault::StopAfter) {
+            drawn.stopped.extend(Written::by(operation, body).map(|written| (fault, written)));
+        }
         Some(fault)
     }
 
@@ -157,12 +185,7 @@ impl Net {
         (!for_good).then(|| Duration::from_secs(drawn.rng.random_range(1..=LONGEST_PAUSE_S)))
     }
 
-    pub(super) fn note_epoch(&self, body: &Value) {
-        let update = &body["TransactItems"][0]["Update"];
-        let conversation = update["Key"]["pk"]["S"].as_str().unwrap_or_default().to_owned();
-        let values = &update["ExpressionAttributeValues"];
-        let epoch = values[":epoch"]["N"].as_str().and_then(|digits| digits.parse().ok()).unwrap_or(0);
-        let owner = values[":owner"]["S"].as_str().unwrap_or_default().to_owned();
-        self.drawn.lock().unwrap().epochs.push((conversation, epoch, owner));
+    pub(super) fn note(&self, operation: Operation, body: &Value) {
+        self.drawn.lock().unwrap().applied.extend(Written::by(operation, body));
     }
 }

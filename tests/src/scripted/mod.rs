@@ -34,6 +34,7 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use turnwise_engine::clock::Clock;
 
 pub use self::gate::Gate;
 pub use self::script::Script;
@@ -80,6 +81,8 @@ struct Shared {
     connections: AtomicUsize,
     listings: AtomicUsize,
     abandoned: AtomicUsize,
+    answering: AtomicUsize,
+    clock: Clock,
 }
 
 /// Which script answers which call.
@@ -103,9 +106,17 @@ impl ScriptedProvider {
     /// # Panics
     /// If the loopback address cannot be bound.
     pub async fn start() -> Self {
+        Self::start_on(Clock::System).await
+    }
+
+    /// Starts one whose scripts wait by `clock`.
+    ///
+    /// # Panics
+    /// If the loopback address cannot be bound.
+    pub async fn start_on(clock: Clock) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free loopback port");
         let base_url = format!("http://{}/v1", listener.local_addr().expect("a bound socket has an address"));
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared { clock, ..Shared::default() });
         let router = Router::new()
             .route("/v1/chat/completions", post(answer))
             .route("/v1/models", get(list))
@@ -188,6 +199,12 @@ impl ScriptedProvider {
         self.shared.abandoned.load(Ordering::SeqCst)
     }
 
+    /// Whether it has a call in hand whose answer takes no time by its script.
+    #[must_use]
+    pub fn is_answering(&self) -> bool {
+        self.shared.answering.load(Ordering::SeqCst) > 0
+    }
+
     fn plan(&self, change: impl FnOnce(&mut Plan)) {
         change(&mut self.shared.plan.lock().expect("no holder panics"));
     }
@@ -227,10 +244,17 @@ impl Plan {
 #[derive(Debug)]
 struct InFlight {
     shared: Arc<Shared>,
+    takes_time: bool,
     ended: bool,
 }
 
 impl InFlight {
+    fn begin(shared: Arc<Shared>, script: &Script) -> Self {
+        let takes_time = script.takes_time();
+        shared.answering.fetch_add(usize::from(!takes_time), Ordering::SeqCst);
+        Self { shared, takes_time, ended: false }
+    }
+
     fn end(mut self) {
         self.ended = true;
     }
@@ -238,6 +262,7 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        self.shared.answering.fetch_sub(usize::from(!self.takes_time), Ordering::SeqCst);
         if !self.ended {
             self.shared.abandoned.fetch_add(1, Ordering::SeqCst);
         }
@@ -251,9 +276,10 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
     let script = shared.plan.lock().expect("no holder panics").next(&request);
     shared.calls.lock().expect("no holder panics").push(request.clone());
 
-    let call = InFlight { shared, ended: false };
-    script.wait().await;
-    wire::respond(script, &request, call)
+    let clock = shared.clock.clone();
+    let call = InFlight::begin(shared, &script);
+    script.wait(&clock).await;
+    wire::respond(script, &request, call, clock)
 }
 
 async fn list(State(shared): State<Arc<Shared>>) -> Response {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use turnwise_engine::clock::Clock;
 
 use super::Gate;
 
@@ -215,11 +216,20 @@ impl Script {
         self.noise_after(chunks, chunk)
     }
 
-    pub(super) async fn wait(&self) {
+    pub(super) async fn wait(&self, clock: &Clock) {
         if let Some(gate) = &self.gate {
             gate.pass().await;
         }
-        tokio::time::sleep(self.delay).await;
+        pause(clock, self.delay).await;
+    }
+
+    /// Whether it waits for anything.
+    pub(super) fn takes_time(&self) -> bool {
+        let within = match &self.reply {
+            Reply::Answer(answer) => !answer.pace.is_zero() || !answer.gates.is_empty(),
+            Reply::Status(..) | Reply::Pieces(_) | Reply::HangUp => false,
+        };
+        within || self.gate.is_some() || !self.delay.is_zero()
     }
 
     fn new(reply: Reply) -> Self {
@@ -236,5 +246,12 @@ impl Script {
             Reply::Status(..) | Reply::Pieces(_) | Reply::HangUp => panic!("only an answer can be changed like this"),
         }
         self
+    }
+}
+
+/// Sleeps by `clock`; a clock that stands still is not asked for nothing.
+pub(super) async fn pause(clock: &Clock, pause: Duration) {
+    if !pause.is_zero() {
+        clock.sleep(pause).await;
     }
 }

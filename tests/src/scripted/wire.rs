@@ -7,8 +7,9 @@ use axum::response::Response;
 use futures_util::Stream;
 use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
+use turnwise_engine::clock::Clock;
 
-use super::script::{Answer, Interruption, Reply, Script};
+use super::script::{Answer, Interruption, Reply, Script, pause};
 use super::{InFlight, Received};
 
 /// A piece of an endless line, in bytes: large, so that its reader's limit is met soon.
@@ -23,7 +24,7 @@ enum Step {
     SendForever,
 }
 
-pub(super) fn respond(script: Script, request: &Received, call: InFlight) -> Response {
+pub(super) fn respond(script: Script, request: &Received, call: InFlight, clock: Clock) -> Response {
     let model = request.model().to_owned();
     let (status, content_type, steps) = match script.reply {
         Reply::Answer(answer) if request.body["stream"] == true && !answer.ignores_stream => {
@@ -43,10 +44,10 @@ pub(super) fn respond(script: Script, request: &Received, call: InFlight) -> Res
     for (name, value) in script.headers {
         response = response.header(name, value);
     }
-    response.body(Body::from_stream(bytes(steps, call))).expect("scripted headers are valid")
+    response.body(Body::from_stream(bytes(steps, call, clock))).expect("scripted headers are valid")
 }
 
-fn bytes(steps: Vec<Step>, call: InFlight) -> impl Stream<Item = io::Result<Bytes>> {
+fn bytes(steps: Vec<Step>, call: InFlight, clock: Clock) -> impl Stream<Item = io::Result<Bytes>> {
     async_stream::stream! {
         let last = steps.len().saturating_sub(1);
         let mut call = Some(call);
@@ -57,7 +58,7 @@ fn bytes(steps: Vec<Step>, call: InFlight) -> impl Stream<Item = io::Result<Byte
             }
             match step {
                 Step::Send(bytes) => yield Ok(Bytes::from(bytes)),
-                Step::Wait(pause) => tokio::time::sleep(pause).await,
+                Step::Wait(pace) => pause(&clock, pace).await,
                 Step::Pass(gate) => gate.pass().await,
                 Step::Break => {
                     yield Err(io::Error::other("scripted cut"));

@@ -74,7 +74,7 @@ impl Engine {
                 let resolved = self.resolve(request)?;
                 let turn = self.turn_to_begin(request, &acquire, &ask, seen.turn.as_ref());
                 tried = Some(acquire.clone());
-                match self.write_t1(request, &turn, &acquire).await {
+                match self.write_t1(request, &turn, &acquire, seen.turn.as_ref()).await {
                     Ok(Begun::Acquired) => {
                         return Ok(Claimed::Ready(Box::new(ready(request, &acquire, turn, seen, resolved))));
                     }
@@ -233,12 +233,14 @@ impl Engine {
         request: &TurnRequest,
         turn: &Turn,
         acquire: &Acquire,
+        before: Option<&Turn>,
     ) -> Result<Begun, turnwise_store::Error> {
         let now = self.clock.now();
         let begin = BeginTurn {
             tenant: &request.caller.tenant,
             turn,
             acquire,
+            seen_attempt: before.map(|turn| &turn.attempt),
             lease_until: lease_until(now, request.caller.deadline),
             project: request.project.as_ref(),
             lineage: &request.lineage,
