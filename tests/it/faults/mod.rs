@@ -2,13 +2,16 @@
 //! the seed says, a clock that jumps. Whatever happens, the invariants of the turn hold.
 //!
 //! - [`scenario`]: three turns of one conversation that several clients want at once
+//! - [`queue`]: turns that wait in queues, are cancelled and interrupted
 //!
 //! `cargo xtask nightly` runs as many seeds as a release asks for, and
 //! `TURNWISE_SEEDS=n` any number. A failure prints its seed; `TURNWISE_SEED=n` runs
-//! that one; `failing-seeds.txt` keeps those that once failed, and they run first.
+//! that one; `failing-seeds.txt` and `failing-queue-seeds.txt` keep those that once
+//! failed, and they run first.
 
 mod invariants;
 mod late;
+mod queue;
 mod scenario;
 mod world;
 
@@ -31,6 +34,11 @@ const SEEDS_FOR_COVERAGE: u64 = 1000;
 #[test]
 fn invariants_hold_under_faults() {
     check(include_str!("failing-seeds.txt"), &Operation::OF_DIRECT_TURNS, scenario::run);
+}
+
+#[test]
+fn a_queue_keeps_its_promises_under_faults() {
+    check(include_str!("failing-queue-seeds.txt"), &Operation::ALL, queue::run);
 }
 
 /// Runs a scenario with each seed, those that `failed_before` first. Enough seeds reach

@@ -6,8 +6,10 @@
 //! - `connector`: the HTTP client of one process, with its faults
 //! - [`Cut`]: the HTTP client of a process to which something happens at one of its requests
 //! - [`kinds`]: what can go wrong, and with which operation
+//! - [`courier`]: hints between the processes, lost, doubled, late and out of order
 
 mod connector;
+pub mod courier;
 mod cut;
 pub mod kinds;
 mod net;
