@@ -9,7 +9,7 @@ use axum::http::header;
 use axum::response::Html;
 use axum::routing::get;
 use axum::serve::ListenerExt as _;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal as signal_stream};
 use turnwise_core::limits::SHUTDOWN_GRACE;
 use turnwise_engine::{Engine, Receiver};
@@ -24,6 +24,10 @@ use crate::{database, key};
 
 /// The page at `/`: one file, no build step.
 const PAGE: &str = include_str!("../page/index.html");
+
+/// Connections that may wait to be accepted, as many as Linux allows: a thousand that come
+/// at once on a busy machine are not reset.
+const BACKLOG: u32 = 4096;
 
 /// File of the database in the data folder.
 const DATABASE_FILE: &str = "turnwise.db";
@@ -44,7 +48,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         (None, Some(folder)) => key::keep(&folder.file(key::FILE))?,
         (None, None) => key::make(),
     };
-    let listener = listen(settings.port).await?;
+    let listener = listen(settings.port)?;
     let store = match &settings.table_endpoint {
         Some(endpoint) => database::connect(endpoint).await?,
         None => database::start(folder.as_ref().map(|folder| folder.file(DATABASE_FILE)).as_deref()).await?,
@@ -77,11 +81,15 @@ async fn free_dead_turns(engine: &Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn listen(port: u16) -> anyhow::Result<TcpListener> {
+fn listen(port: u16) -> anyhow::Result<TcpListener> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}; choose another port with TURNWISE_PORT"))
+    let listening = TcpSocket::new_v4().and_then(|socket| {
+        // A port that an earlier run has just left is free.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    });
+    listening.with_context(|| format!("cannot listen on {address}; choose another port with TURNWISE_PORT"))
 }
 
 /// The page, with the development key in it: it is served to this machine only.
