@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::generation::Event;
+use crate::outline::{self, Delta, Outline};
 
 /// A stream read so far.
 ///
@@ -14,6 +15,8 @@ use crate::generation::Event;
 pub struct Fold {
     top: Map<String, Value>,
     choices: BTreeMap<u64, Choice>,
+    /// Of the first choice.
+    outline: Outline,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -44,6 +47,7 @@ impl Fold {
     /// Takes in one `chat.completion.chunk` and returns the text it adds to the
     /// first choice, empty if none.
     pub fn push(&mut self, chunk: &Value) -> String {
+        self.outline.push(&Delta::of_chunk(chunk));
         let Some(chunk) = chunk.as_object() else { return String::new() };
         for (key, value) in chunk {
             let absent = value.is_null() && self.top.contains_key(key);
@@ -76,7 +80,10 @@ impl Fold {
 
     /// The `chat.completion` object the chunks amount to.
     #[must_use]
-    pub fn complete(self) -> Value {
+    pub fn complete(mut self) -> Value {
+        if let Some(first) = self.choices.get_mut(&0).filter(|_| !self.outline.is_usual()) {
+            first.message.insert(outline::FIELD.to_owned(), json!(self.outline));
+        }
         let mut body = self.top;
         body.insert("object".to_owned(), json!("chat.completion"));
         let choices = self.choices.into_iter().map(|(index, choice)| choice.complete(index)).collect();

@@ -7,7 +7,9 @@
 //! - [`turn`]: the durable turn, its states and what a request with a key may do
 //! - [`execution`]: work that is no turn and is to be done once
 //! - [`generation`]: one request for an answer, its stream and its completion
-//! - [`fold`]: chunks of a stream put together into the completion; [`rebuild`]: the way back
+//! - [`fold`]: chunks of a stream put together into the completion; [`rebuild`]: the way back;
+//!   [`outline`]: the order in which an answer's pieces came
+//! - [`place`]: the numbers of a stream's events
 //! - [`items`]: OpenAI's items, in which responses and conversations speak, and the way to messages and back
 //! - [`id`]: names of tenants, conversations, turns, projects
 //! - [`json`]: strict parsing, canonical form; [`digest`]: hashes over it
@@ -30,6 +32,8 @@ pub mod items;
 pub mod json;
 pub mod limits;
 pub mod money;
+pub mod outline;
+pub mod place;
 pub mod rebuild;
 pub mod time;
 pub mod turn;

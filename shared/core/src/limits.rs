@@ -153,6 +153,10 @@ pub const FLUSH_BYTES: usize = 8 * 1024;
 /// Longest batch of events in one row of a stream's log, in bytes before packing.
 pub const MAX_BATCH_BYTES: usize = 256 * 1024;
 
+/// Numbers of a stream's events that each attempt at a turn has for itself. An answer of
+/// [`MAX_ANSWER_BYTES`] comes in far fewer pieces, as each takes some forty bytes.
+pub const NUMBERS_PER_ATTEMPT: u64 = 1 << 20;
+
 /// How long a stream's log is kept after its turn, for clients that come back.
 pub const STREAM_LOG_TTL: Duration = Duration::from_secs(24 * 3600);
 

@@ -1,11 +1,14 @@
 //! A stream made from a whole answer, for a client that asks for one where none
 //! was made or its log is gone.
 
+use std::collections::BTreeMap;
+
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::generation::Event;
 use crate::json;
+use crate::outline::{self, Outline, Segment, is_named_call, reasoning};
 
 /// The events that amount to the `chat.completion` object `body`: a chunk with all
 /// a choice says, one with its reason to stop, one with the usage, the finish.
@@ -20,11 +23,8 @@ pub fn events(body: &RawValue) -> Vec<Event> {
     top.remove("usage");
     top.insert("object".to_owned(), json!("chat.completion.chunk"));
 
-    let mut events: Vec<Event> = choices
-        .iter()
-        .flat_map(|choice| [said(choice), stopped(choice)])
-        .map(|choice| chunk(&top, vec![choice], None))
-        .collect();
+    let pieces = choices.iter().flat_map(|choice| said(choice).into_iter().chain([stopped(choice)]));
+    let mut events: Vec<Event> = pieces.map(|choice| chunk(&top, vec![choice], None)).collect();
     if let Some(usage) = usage {
         events.push(chunk(&top, Vec::new(), Some(usage)));
     }
@@ -32,7 +32,9 @@ pub fn events(body: &RawValue) -> Vec<Event> {
     events
 }
 
-fn said(choice: &Value) -> Value {
+/// What a choice says: in one chunk, or in as many as its pieces, where those came in an
+/// order of their own.
+fn said(choice: &Value) -> Vec<Value> {
     let mut delta = choice.get("message").and_then(Value::as_object).cloned().unwrap_or_default();
     if let Some(calls) = delta.get_mut("tool_calls").and_then(Value::as_array_mut) {
         for (index, call) in calls.iter_mut().enumerate() {
@@ -41,7 +43,53 @@ fn said(choice: &Value) -> Value {
             }
         }
     }
-    with(choice, &json!(delta), &Value::Null)
+    let outline = Outline::of(&choice["message"]);
+    delta.remove(outline::FIELD);
+    let mut deltas = outline.map_or_else(Vec::new, |outline| pieces(&outline, &mut delta));
+    if deltas.is_empty() {
+        deltas.push(Value::Object(delta));
+    } else if let Some(first) = deltas[0].as_object_mut() {
+        first.extend(delta);
+    }
+    let mut said: Vec<Value> = deltas.iter().map(|delta| with(choice, delta, &Value::Null)).collect();
+    for later in said.iter_mut().skip(1) {
+        later["logprobs"] = Value::Null;
+    }
+    said
+}
+
+/// Takes the texts and calls out of a message, piece by piece.
+fn pieces(outline: &Outline, message: &mut Map<String, Value>) -> Vec<Value> {
+    let whole = Value::Object(message.clone());
+    let thoughts = ["reasoning_content", "reasoning"]
+        .into_iter()
+        .find(|name| whole[*name].as_str().is_some_and(|text| !text.is_empty()));
+    let order = outline.calls();
+    let calls = whole["tool_calls"].as_array().into_iter().flatten().filter(|call| is_named_call(call));
+    let calls: Vec<&Value> = calls.collect();
+    let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut cut = |name: &'static str, text: &str, bytes: usize| {
+        let from = taken.entry(name).or_default();
+        let until = (*from + bytes).min(text.len());
+        let piece = json!({ name: text.get(*from..until).unwrap_or_default() });
+        *from = until;
+        piece
+    };
+    let text = |name: &str| whole[name].as_str().unwrap_or_default();
+    let deltas = outline.0.iter().map(|segment| match *segment {
+        Segment::Reasoning(bytes) => cut(thoughts.unwrap_or("reasoning"), reasoning(&whole), bytes),
+        Segment::Content(bytes) => cut("content", text("content"), bytes),
+        Segment::Refusal(bytes) => cut("refusal", text("refusal"), bytes),
+        Segment::Call(index) => {
+            let rank = order.iter().position(|known| *known == index).unwrap_or_default();
+            json!({"tool_calls": [calls.get(rank)]})
+        }
+    });
+    let deltas = deltas.collect();
+    for name in ["content", "refusal", "tool_calls", "reasoning_content", "reasoning"] {
+        message.remove(name);
+    }
+    deltas
 }
 
 fn stopped(choice: &Value) -> Value {
@@ -94,5 +142,14 @@ mod tests {
             {"index": 0, "finish_reason": "tool_calls", "logprobs": null, "message": {"role": "assistant", "content": null, "refusal": null,
              "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}]}},
             {"index": 1, "finish_reason": "length", "logprobs": null, "message": {"role": "assistant", "content": "x", "refusal": null}}]}));
+    }
+
+    #[test]
+    fn pieces_come_back_in_the_order_in_which_they_came() {
+        let call = |id: &str| json!({"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}});
+        check(&json!({"id": "c", "object": "chat.completion", "choices": [
+            {"index": 0, "finish_reason": "tool_calls", "logprobs": {"content": [1]}, "message": {
+                "role": "assistant", "content": "so far", "refusal": null, "reasoning": "hm", "tool_calls": [call("a"), call("b")],
+                "turnwise_order": [{"call": 0}, {"content": 3}, {"reasoning": 2}, {"call": 1}, {"content": 3}]}}]}));
     }
 }

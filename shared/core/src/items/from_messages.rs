@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::content::{Parts, output_text, refusal};
 use super::parse::message;
+use crate::outline::{Outline, Segment, is_named_call, reasoning};
 
 /// The items that `messages`, chat messages, amount to, without ids.
 ///
@@ -14,28 +15,79 @@ pub fn items_of_messages(messages: &[Value]) -> Vec<Value> {
     messages.iter().flat_map(items_of_message).collect()
 }
 
-/// The output of a `chat.completion` object as items, without ids: what the first
-/// choice says, then what it calls. There is always at least one.
+/// The output of a `chat.completion` object as items, without ids: what the model
+/// thought, what the first choice says, what it calls, or all that in the order in which
+/// it came. There is always an item that is no thought.
 #[must_use]
 pub fn output_items(completion: &Value) -> Vec<Value> {
     let choice = &completion["choices"][0];
-    let mut said = said(&choice["message"]);
+    let mut items = in_order(&choice["message"]);
+    if items.iter().all(|item| item["type"] == "reasoning") {
+        items.push(message("assistant", vec![Parts::Output.text("")]));
+    }
+    let parts = items.iter_mut().filter(|item| item["type"] == "message");
+    let mut parts = parts.flat_map(|item| item["content"].as_array_mut().into_iter().flatten());
     // Where there is one text, it is the one the probabilities are of.
-    if let Some(text) = said.iter_mut().find(|part| part["type"] == "output_text") {
+    if let Some(text) = parts.find(|part| part["type"] == "output_text") {
         text["logprobs"] = logprobs(&choice["logprobs"]["content"]);
         text["annotations"] = annotations(&choice["message"]["annotations"]);
     }
-    let calls = calls(&choice["message"]);
-    if said.is_empty() && calls.is_empty() {
-        said.push(Parts::Output.text(""));
-    }
-    let mut items = answer(said, calls);
     let cut_short = matches!(choice["finish_reason"].as_str(), Some("length" | "content_filter"));
     // The last is the one that was being made when the answer was cut short.
     if let Some(last) = items.last_mut().filter(|_| cut_short) {
         last["status"] = json!("incomplete");
     }
     items
+}
+
+fn in_order(message: &Value) -> Vec<Value> {
+    let calls = calls(message);
+    let outline = Outline::of(message).filter(|outline| outline.calls().len() == calls.len());
+    match outline {
+        Some(outline) => pieces(&outline, message, calls),
+        None => thought(reasoning(message)).into_iter().chain(answer(said(message), calls)).collect(),
+    }
+}
+
+/// The items of a message whose pieces came in an order of their own.
+fn pieces(outline: &Outline, chat: &Value, calls: Vec<Value>) -> Vec<Value> {
+    let text = |name: &str| chat[name].as_str().unwrap_or_default();
+    let (mut thoughts, mut content, mut refused) = (reasoning(chat), text("content"), text("refusal"));
+    let order = outline.calls();
+    let mut items: Vec<Value> = Vec::new();
+    let say = |items: &mut Vec<Value>, part: Value| match items.last_mut() {
+        Some(last) if last["type"] == "message" => {
+            if let Some(parts) = last["content"].as_array_mut() {
+                parts.push(part);
+            }
+        }
+        Some(_) | None => items.push(message("assistant", vec![part])),
+    };
+    for segment in &outline.0 {
+        match *segment {
+            Segment::Reasoning(bytes) => items.extend(thought(take(&mut thoughts, bytes))),
+            Segment::Content(bytes) => say(&mut items, output_text(take(&mut content, bytes), Vec::new(), Vec::new())),
+            Segment::Refusal(bytes) => say(&mut items, refusal(take(&mut refused, bytes))),
+            Segment::Call(index) => {
+                let rank = order.iter().position(|known| *known == index);
+                items.extend(rank.and_then(|rank| calls.get(rank)).cloned());
+            }
+        }
+    }
+    items
+}
+
+/// The next `bytes` of `text`, or what is left of it.
+fn take<'a>(text: &mut &'a str, bytes: usize) -> &'a str {
+    let (taken, rest) = text.split_at(text.floor_char_boundary(bytes.min(text.len())));
+    *text = rest;
+    taken
+}
+
+/// What a model thought, if it told.
+fn thought(text: &str) -> Option<Value> {
+    let content = || json!([{"type": "reasoning_text", "text": text}]);
+    (!text.is_empty()).then(|| json!({"type": "reasoning", "summary": [], "content": content()}))
 }
 
 fn items_of_message(chat: &Value) -> Vec<Value> {
@@ -84,15 +136,15 @@ fn output_part(part: &Value) -> Option<Value> {
     }
 }
 
-/// The function calls of a message.
+/// The function calls of a message. One that never got a name calls nothing.
 fn calls(message: &Value) -> Vec<Value> {
     let calls = message["tool_calls"].as_array().into_iter().flatten().enumerate();
-    calls.filter(|(_, call)| call["function"].is_object()).map(|(index, call)| function_call(index, call)).collect()
+    calls.filter(|(_, call)| is_named_call(call)).map(|(index, call)| function_call(index, call)).collect()
 }
 
 fn function_call(index: usize, call: &Value) -> Value {
     // Some upstreams name no call; its place among the others tells it apart as well.
-    let id = call["id"].as_str().filter(|id| !id.is_empty()).map_or_else(|| format!("call_{index}"), str::to_owned);
+    let id = call["id"].as_str().filter(|id| !id.is_empty()).map_or_else(|| unnamed_call(index), str::to_owned);
     // A string by OpenAI's description, empty or an object by the habit of others.
     let arguments = match &call["function"]["arguments"] {
         Value::String(text) if !text.is_empty() => text.clone(),
@@ -101,6 +153,11 @@ fn function_call(index: usize, call: &Value) -> Value {
     };
     let name = call["function"]["name"].as_str().unwrap_or_default();
     json!({"type": "function_call", "call_id": id, "name": name, "arguments": arguments, "status": "completed"})
+}
+
+/// The id of a call that its upstream did not name.
+pub(super) fn unnamed_call(index: usize) -> String {
+    format!("call_{index}")
 }
 
 /// The parts of what a user or the operator said.
@@ -140,7 +197,7 @@ fn output(content: &Value) -> Value {
 
 /// Probabilities of tokens; where a token has no bytes of its own, chat says null
 /// and items an empty list.
-fn logprobs(tokens: &Value) -> Value {
+pub(super) fn logprobs(tokens: &Value) -> Value {
     let mut tokens = tokens.clone();
     for token in tokens.as_array_mut().into_iter().flatten() {
         with_bytes(token);

@@ -5,6 +5,7 @@
 //! - [`messages_of_items`], [`items_of_messages`], [`output_items`]: the bridge
 //! - [`ItemId`], [`with_ids`]: names of items that need not be stored
 //! - [`chat_fields`], [`check_metadata`]: a response's parameters, checked and translated; [`Metadata`]
+//! - [`ResponseStream`]: the events of a response while it is made
 //! - [`ResponseObject`]: the answer of `POST /v1/responses`; [`response_id`], [`parse_response_id`]: its name;
 //!   [`echoed`]: what it repeats of its request
 
@@ -20,6 +21,7 @@ mod raw;
 mod reader;
 mod response;
 mod response_id;
+mod stream;
 mod to_messages;
 mod tools;
 
@@ -32,4 +34,5 @@ pub use metadata::{Metadata, check_metadata, read_metadata};
 pub use parse::{InputItem, Reference, parse_input, parse_items, resolve};
 pub use response::{IncompleteReason, ResponseError, ResponseObject, ResponseState};
 pub use response_id::{parse_response_id, response_id};
+pub use stream::{Answered, ResponseEvent, ResponseHead, ResponseStream};
 pub use to_messages::messages_of_items;
