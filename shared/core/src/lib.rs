@@ -9,7 +9,7 @@
 //! - [`generation`]: one request for an answer, its stream and its completion
 //! - [`fold`]: chunks of a stream put together into the completion; [`rebuild`]: the way back;
 //!   [`outline`]: the order in which an answer's pieces came
-//! - [`place`]: the numbers of a stream's events
+//! - [`position`]: the numbers of a stream's events
 //! - [`items`]: OpenAI's items, in which responses and conversations speak, and the way to messages and back
 //! - [`id`]: names of tenants, conversations, turns, projects
 //! - [`json`]: strict parsing, canonical form; [`digest`]: hashes over it
@@ -33,7 +33,7 @@ pub mod json;
 pub mod limits;
 pub mod money;
 pub mod outline;
-pub mod place;
+pub mod position;
 pub mod rebuild;
 pub mod time;
 pub mod turn;

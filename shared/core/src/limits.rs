@@ -153,9 +153,9 @@ pub const FLUSH_BYTES: usize = 8 * 1024;
 /// Longest batch of events in one row of a stream's log, in bytes before packing.
 pub const MAX_BATCH_BYTES: usize = 256 * 1024;
 
-/// Numbers of a stream's events that each attempt at a turn has for itself. An answer of
+/// Numbers that each stream of a turn's events has for itself. An answer of
 /// [`MAX_ANSWER_BYTES`] comes in far fewer pieces, as each takes some forty bytes.
-pub const NUMBERS_PER_ATTEMPT: u64 = 1 << 20;
+pub const NUMBERS_PER_STREAM: u64 = 1 << 20;
 
 /// How long a stream's log is kept after its turn, for clients that come back.
 pub const STREAM_LOG_TTL: Duration = Duration::from_secs(24 * 3600);
@@ -175,6 +175,11 @@ pub const TURN_TIMEOUT: Duration = Duration::from_secs(14 * 60);
 
 /// What a turn leaves of its invocation's time for commit and reply.
 pub const DEADLINE_MARGIN: Duration = Duration::from_secs(20);
+
+/// How long before its invocation ends a stream is ended, so that its client is told to
+/// come back. Shorter than [`DEADLINE_MARGIN`]: a turn that is made in the same invocation
+/// has ended by then.
+pub const HAND_OVER_MARGIN: Duration = Duration::from_secs(10);
 
 /// Tries of one DynamoDB transaction that met a conflicting one, and the first pause.
 pub const MAX_CONFLICT_RETRIES: u32 = 8;

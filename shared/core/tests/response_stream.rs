@@ -10,7 +10,7 @@ use turnwise_core::generation::Event;
 use turnwise_core::id::{ConversationId, TurnId, TurnKey};
 use turnwise_core::items::{Answered, ResponseEvent, ResponseHead, ResponseStream};
 use turnwise_core::json::{RawMap, raw};
-use turnwise_core::place::Place;
+use turnwise_core::position::Position;
 use turnwise_core::rebuild;
 use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{Failure, Outcome};
@@ -38,7 +38,7 @@ fn folded(chunks: &[Value]) -> Value {
 /// All events of a response that was streamed as `chunks`.
 fn told(chunks: &[Value]) -> Vec<ResponseEvent> {
     let mut stream = ResponseStream::new(head(false));
-    let mut events = stream.begin(1);
+    let mut events = stream.begin(1, 3);
     events.extend(chunks.iter().flat_map(|chunk| stream.chunk(chunk)));
     events.extend(stream.done(&answered(&folded(chunks))));
     events
@@ -154,25 +154,25 @@ fn a_queued_response_says_so_first_and_once() {
     let mut stream = ResponseStream::new(head(true));
     let mut events = stream.waiting(1);
     events.extend(stream.waiting(1));
-    events.extend(stream.begin(2));
+    events.extend(stream.begin(2, 3));
     assert_eq!(names(&events), ["created", "queued", "in_progress"]);
-    let numbers: Vec<Place> = events.iter().map(|event| Place::of(event.number)).collect();
-    assert_eq!(numbers, [(1, 0), (1, 1), (2, 2)].map(|(attempt, position)| Place { attempt, position }));
-    let at_once = ResponseStream::new(head(true)).begin(1);
+    let numbers: Vec<Position> = events.iter().map(|event| Position::of(event.number)).collect();
+    assert_eq!(numbers, [(1, 0), (1, 1), (2, 2)].map(|(stream, position)| Position { stream, index: position }));
+    let at_once = ResponseStream::new(head(true)).begin(1, 3);
     assert_eq!(names(&at_once), ["created", "queued", "in_progress"]);
 }
 
 #[test]
 fn another_attempt_begins_again_with_larger_numbers() {
     let mut stream = ResponseStream::new(head(false));
-    let mut events = stream.begin(1);
+    let mut events = stream.begin(1, 3);
     events.extend(stream.chunk(&chunk(json!({"content": "a"}))));
-    events.extend(stream.begin(2));
+    events.extend(stream.begin(2, 3));
     events.extend(stream.chunk(&chunk(json!({"content": "b"}))));
     let names = names(&events);
     assert_eq!(names[..5], names[5..]);
     assert!(events.windows(2).all(|pair| pair[0].number < pair[1].number));
-    assert_eq!(Place::of(events[5].number), Place { attempt: 2, position: 0 });
+    assert_eq!(Position::of(events[5].number), Position { stream: 2, index: 0 });
 }
 
 fn failure(outcome: Outcome) -> Failure {
@@ -190,7 +190,7 @@ fn failure(outcome: Outcome) -> Failure {
 
 fn failed(chunks: &[Value], outcome: Outcome, seen: Option<u64>) -> Vec<ResponseEvent> {
     let mut stream = ResponseStream::new(head(false));
-    stream.begin(1);
+    stream.begin(1, 3);
     for chunk in chunks {
         stream.chunk(chunk);
     }
@@ -227,7 +227,7 @@ fn a_cancelled_response_ends_without_an_error() {
 fn a_client_that_saw_more_than_was_kept_is_told_the_end() {
     assert_eq!(failed(&[], Outcome::Final, Some(9))[0].number, 10);
     assert_eq!(failed(&[], Outcome::Final, Some(1))[0].number, 2);
-    let of_another = Place { attempt: 2, position: 9 }.number();
+    let of_another = Position { stream: 2, index: 9 }.number();
     assert_eq!(failed(&[], Outcome::Final, Some(of_another))[0].number, 2);
 }
 
@@ -342,7 +342,7 @@ proptest! {
             Event::Finished => None,
         }).collect();
         let mut stream = ResponseStream::new(head(false));
-        let mut events = stream.begin(1);
+        let mut events = stream.begin(1, 3);
         events.extend(rebuilt.iter().flat_map(|chunk| stream.chunk(chunk)));
         events.extend(stream.done(&answered(&folded(&chunks))));
         prop_assert_eq!(items_told(&events)?, head(false).output(&folded(&chunks)));
@@ -356,7 +356,7 @@ proptest! {
     #[test]
     fn a_broken_stream_ends_all_its_items(chunks in streams()) {
         let mut stream = ResponseStream::new(head(false));
-        let mut events = stream.begin(1);
+        let mut events = stream.begin(1, 3);
         events.extend(chunks.iter().flat_map(|chunk| stream.chunk(chunk)));
         events.extend(stream.failed(&failure(Outcome::Final), &json!({}), None));
         let items = items_told(&events)?;

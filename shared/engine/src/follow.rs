@@ -1,20 +1,27 @@
 //! A turn's events as a stream: followed while it is made here, read from its log
 //! while it is made elsewhere, or played back.
+//!
+//! A stream goes on wherever its turn goes: from the process that makes it to its log, to
+//! another process that took it over, to the stored answer. Whoever reads it is told
+//! which of the turn's streams the events are; only the same one may be spliced.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::BoxStream;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
 use turnwise_core::generation::Event;
+use turnwise_core::id::{Tenant, TurnKey};
 use turnwise_core::rebuild;
-use turnwise_core::turn::{Failure, State, Turn};
+use turnwise_core::turn::{Failure, State, Streamed, Turn};
+use turnwise_store::LogPage;
 
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::live::{LiveTurn, Look, Outcome};
-use crate::turn::Source;
-use crate::turn::{Answer, Started, TurnRequest};
+use crate::stateless::died;
+use crate::turn::{Answer, Caller, Source, TurnRequest};
 
 /// Pause between two looks at a log that is growing, and at one that is not.
 const LOG_POLL_MOVING: Duration = Duration::from_millis(400);
@@ -24,219 +31,339 @@ const LOG_POLL_IDLE: Duration = Duration::from_secs(1);
 /// One item of a turn's stream.
 #[derive(Debug)]
 pub enum Frame {
+    /// The turn waits in its conversation's queue.
+    Waiting {
+        /// The stream that its next attempt will be.
+        stream: u32,
+    },
+    /// From here on come the events of one of the turn's streams, from its first one.
+    Began {
+        /// Which stream, from 1.
+        stream: u32,
+        /// The number the turn gets if this is committed; 0 for what is no turn.
+        number: u64,
+        /// It is made from the answer alone, because the events of this one, which said
+        /// the same, were not kept.
+        instead_of: Option<u32>,
+    },
     /// An event of the answer.
     Event(Event),
     /// The answer is committed. The last item.
     Done(Arc<Answer>),
-    /// There is no answer. The last item.
-    Failed(Error),
+    /// The turn ended without an answer. The last item.
+    Failed {
+        /// Why.
+        failure: Arc<Failure>,
+        /// Whether all events that anybody has seen were told.
+        is_whole: bool,
+    },
+    /// It cannot be followed any further; the turn may go on. The last item.
+    Broken(Error),
 }
 
-/// A turn's stream. Ends with [`Frame::Done`] or [`Frame::Failed`], never without.
+/// A turn's stream. Ends with [`Frame::Done`], [`Frame::Failed`] or [`Frame::Broken`],
+/// never without.
 pub type Frames = BoxStream<'static, Frame>;
 
-/// Follows a started turn from its first event.
-pub(crate) fn turn(engine: Engine, request: Arc<TurnRequest>, started: Started) -> Frames {
-    frames(engine, request, started).boxed()
+/// What is stored of a turn's streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Marks {
+    /// The number the turn has, or gets.
+    pub(crate) number: u64,
+    streams: u32,
+    streamed: Option<Streamed>,
+}
+
+impl Marks {
+    pub(crate) const fn of(turn: &Turn) -> Self {
+        Self { number: turn.number, streams: turn.streams, streamed: turn.streamed }
+    }
+
+    /// The stream that comes behind all that clients were shown.
+    pub(crate) const fn next(&self) -> u32 {
+        self.streams.saturating_add(1)
+    }
+
+    /// Whether the running attempt cannot come to show the events of an earlier one.
+    const fn is_first(&self) -> bool {
+        self.streams <= 1
+    }
+}
+
+/// Who follows a turn.
+pub(crate) enum Reader {
+    /// A request for it: the turn is made if nobody makes it.
+    Owner(Arc<TurnRequest>),
+    /// Somebody who looks on.
+    Observer(Caller, TurnKey),
+}
+
+/// Follows a turn from its first event, which is found at `first`.
+pub(crate) fn turn(engine: Engine, reader: Reader, first: Source) -> Frames {
+    let follower = Follower {
+        engine,
+        reader,
+        source: Some(first),
+        ready: VecDeque::new(),
+        stream: None,
+        seen: 0,
+        logged: 0,
+        waits: None,
+        ended: false,
+    };
+    follower.into_frames()
 }
 
 /// Follows work that is no turn.
 pub(crate) fn live(live: Arc<LiveTurn>) -> Frames {
-    async_stream::stream! {
-        let mut seen = 0;
-        loop {
+    fn ended(outcome: Outcome) -> Frame {
+        match outcome {
+            Outcome::Committed(answer) => Frame::Done(answer),
+            Outcome::Failed(failure) | Outcome::Unwritten(failure) => Frame::Failed { failure, is_whole: true },
+            // It belongs to nobody else.
+            Outcome::Superseded | Outcome::Requeued => Frame::Failed { failure: Arc::new(died()), is_whole: true },
+        }
+    }
+    let began = Frame::Began { stream: 1, number: 0, instead_of: None };
+    let rest = stream::unfold(Some(0), move |seen| {
+        let live = Arc::clone(&live);
+        async move {
+            let seen: usize = seen?;
             match live.look(seen).await {
                 Look::Events(events) => {
-                    seen += events.len();
-                    for event in events {
-                        yield Frame::Event(event);
-                    }
+                    let seen = seen + events.len();
+                    Some((events.into_iter().map(Frame::Event).collect::<Vec<_>>(), Some(seen)))
                 }
-                Look::Ended(Outcome::Committed(answer)) => {
-                    for event in missing(seen, &answer) {
-                        yield Frame::Event(event);
-                    }
-                    yield Frame::Done(answer);
-                    return;
-                }
-                Look::Ended(Outcome::Failed(failure) | Outcome::Unwritten(failure)) => {
-                    yield Frame::Failed(Error::Failed { failure, facts: Some(Box::new(live.facts.clone())), replayed: false });
-                    return;
-                }
-                Look::Ended(Outcome::Superseded | Outcome::Requeued) => {
-                    yield moved_on();
-                    return;
-                }
+                Look::Ended(outcome) => Some((vec![ended(outcome)], None)),
             }
         }
-    }
-    .boxed()
+    });
+    stream::iter([began]).chain(rest.flat_map(stream::iter)).boxed()
 }
 
-fn frames(engine: Engine, request: Arc<TurnRequest>, first: Started) -> impl Stream<Item = Frame> + Send {
-    async_stream::stream! {
-        let mut started = first;
+struct Follower {
+    engine: Engine,
+    reader: Reader,
+    /// Where to go on; `None` to look anew.
+    source: Option<Source>,
+    /// Frames that wait to be taken.
+    ready: VecDeque<Frame>,
+    /// The stream that is told.
+    stream: Option<u32>,
+    /// Events of it that were told.
+    seen: usize,
+    /// Events of it that were read from its log: a batch of it begins behind them.
+    logged: usize,
+    /// The stream that is waited for, once that was told.
+    waits: Option<u32>,
+    ended: bool,
+}
+
+impl Follower {
+    fn into_frames(self) -> Frames {
+        stream::unfold(self, |mut follower| async move {
+            let frame = follower.next().await?;
+            Some((frame, follower))
+        })
+        .boxed()
+    }
+
+    async fn next(&mut self) -> Option<Frame> {
         loop {
-            let mut sent = 0;
-            let mut inner = match &started.source {
-                // It comes to run elsewhere, or here; the pause below, and another look.
-                Source::Waiting => futures_util::stream::once(std::future::ready(moved_on())).boxed(),
-                Source::Live(turn) => live(Arc::clone(turn)),
-                Source::Elsewhere { epoch } => elsewhere(engine.clone(), Arc::clone(&request), *epoch),
-                Source::Answer { answer, epoch } => {
-                    playback(engine.clone(), Arc::clone(&request), Arc::clone(answer), *epoch)
-                }
-            };
-            let mut has_moved_on = false;
-            while let Some(frame) = inner.next().await {
-                // Nothing has reached the client yet: whoever has the turn now may
-                // give it a fresh stream. After the first byte it must be told.
-                if sent == 0 && is_taken_over(&frame) {
-                    has_moved_on = true;
-                    break;
-                }
-                sent += 1;
-                yield engine.as_stored(&request, frame).await;
+            if let Some(frame) = self.ready.pop_front() {
+                return Some(frame);
             }
-            if !has_moved_on {
-                return;
+            if self.ended {
+                return None;
             }
-            engine.clock.sleep(LOG_POLL_MOVING).await;
-            match engine.start_turn(&request).await {
-                Ok(next) => started = next,
-                Err(error) => {
-                    yield Frame::Failed(error);
-                    return;
-                }
+            if let Err(error) = Box::pin(self.step()).await {
+                self.end(Frame::Broken(error));
             }
         }
     }
-}
 
-impl Engine {
-    /// The last frame of a client whose turn has moved on after its first event: the
-    /// failure that is stored by now, such as its cancellation, or that another attempt
-    /// has it.
-    async fn as_stored(&self, request: &TurnRequest, frame: Frame) -> Frame {
-        if !is_taken_over(&frame) {
-            return frame;
+    async fn step(&mut self) -> Result<(), Error> {
+        let source = match self.source.take() {
+            Some(source) => source,
+            None => self.look().await?,
+        };
+        match source {
+            Source::Waiting(marks) => self.wait(&marks).await,
+            Source::Live(live) => self.follow_live(live).await,
+            Source::Elsewhere(marks) => return self.follow_log(marks).await,
+            Source::Answer { answer, marks } => return self.play_back(answer, &marks).await,
+            Source::Failed { failure, marks } => return self.play_failure(failure, &marks).await,
         }
-        match self.retry(|_| self.store.turn(&request.caller.tenant, &request.key)).await {
-            Ok(Some(Turn { state: State::Failed(failure), .. })) => {
-                Frame::Failed(Error::Failed { failure: Arc::new(failure), facts: None, replayed: false })
-            }
-            // Not known, or not failed: the client asks again, and will be told.
-            Ok(Some(_) | None) | Err(_) => frame,
+        Ok(())
+    }
+
+    async fn wait(&mut self, marks: &Marks) {
+        let stream = marks.next();
+        if self.waits != Some(stream) {
+            self.waits = Some(stream);
+            self.ready.push_back(Frame::Waiting { stream });
+        } else {
+            self.engine.clock.sleep(LOG_POLL_IDLE).await;
         }
     }
-}
 
-/// Reads the log of a turn that another process makes, until its terminal marker.
-fn elsewhere(engine: Engine, request: Arc<TurnRequest>, epoch: u64) -> Frames {
-    async_stream::stream! {
-        let tenant = &request.caller.tenant;
-        let mut seen = 0;
-        loop {
-            let page = match engine.store.read_events(tenant, &request.key, epoch, seen).await {
-                Ok(page) => page,
-                Err(error) if error.is_transient() => turnwise_store::LogPage::default(),
-                Err(error) => {
-                    yield Frame::Failed(error.into());
-                    return;
-                }
+    async fn follow_live(&mut self, live: Arc<LiveTurn>) {
+        if let Some(stream) = live.begun().await {
+            self.begin(stream, live.facts.number.unwrap_or(0), None);
+        }
+        match live.look(self.seen).await {
+            Look::Events(events) => {
+                self.tell(events);
+                self.source = Some(Source::Live(live));
+            }
+            Look::Ended(Outcome::Committed(answer)) => self.tell_answer(answer),
+            Look::Ended(Outcome::Failed(failure)) => self.end(Frame::Failed { failure, is_whole: true }),
+            Look::Ended(Outcome::Unwritten(failure)) => {
+                let facts = Some(Box::new(live.facts.clone()));
+                self.end(Frame::Broken(Error::Failed { failure, facts, replayed: false }));
+            }
+            // What is stored tells what has become of it.
+            Look::Ended(Outcome::Superseded | Outcome::Requeued) => self.engine.clock.sleep(LOG_POLL_MOVING).await,
+        }
+    }
+
+    /// Reads the log of a turn that another process makes.
+    async fn follow_log(&mut self, marks: Marks) -> Result<(), Error> {
+        if marks.is_first() {
+            self.begin(1, marks.number, None);
+        }
+        if let Some(streamed) = marks.streamed {
+            let page = match self.read_log(&streamed).await {
+                Err(Error::Store(error)) if error.is_transient() => LogPage::default(),
+                page => page?,
             };
-            let moved = !page.events.is_empty();
-            for event in page.events {
-                seen += 1;
-                yield Frame::Event(event);
+            if !page.events.is_empty() {
+                self.begin(streamed.stream, marks.number, None);
+                self.tell_logged(page.events);
+                if page.end.is_none() {
+                    self.engine.clock.sleep(LOG_POLL_MOVING).await;
+                    self.source = Some(Source::Elsewhere(marks));
+                    return Ok(());
+                }
             }
-            if moved && page.end.is_none() {
-                engine.clock.sleep(LOG_POLL_MOVING).await;
-                continue;
+        }
+        // Ended, or silent: the turn itself tells. Looking is also what takes over a turn
+        // whose attempt has died.
+        match self.look().await? {
+            Source::Elsewhere(now) if now == marks => {
+                self.engine.clock.sleep(LOG_POLL_IDLE).await;
+                self.source = Some(Source::Elsewhere(now));
             }
-            // Ended, or silent: the turn itself tells. Looking is what takes over a
-            // turn whose attempt has died.
-            match engine.start_turn(&request).await {
-                Ok(Started { source: Source::Elsewhere { epoch: now }, .. }) if now == epoch => {}
-                Ok(Started { source: Source::Answer { answer, epoch: now }, .. }) if now == epoch || seen == 0 => {
-                    // Committed since the last look: the log's last events came with it.
-                    for frame in ending(&engine, &request, answer, now, seen).await {
-                        yield frame;
+            other => self.source = Some(other),
+        }
+        Ok(())
+    }
+
+    /// Plays a committed turn back: from its log, event by event as it was, or rebuilt
+    /// from the answer where there is no log, or none any more.
+    async fn play_back(&mut self, answer: Arc<Answer>, marks: &Marks) -> Result<(), Error> {
+        let Some(streamed) = marks.streamed else {
+            self.begin(marks.next(), marks.number, None);
+            self.tell_answer(answer);
+            return Ok(());
+        };
+        let page = self.read_log(&streamed).await?;
+        if page.end.is_some_and(|end| end.committed) {
+            self.begin(streamed.stream, marks.number, None);
+            self.tell_logged(page.events);
+            self.end(Frame::Done(answer));
+        } else {
+            self.begin(marks.next(), marks.number, Some(streamed.stream));
+            self.tell_answer(answer);
+        }
+        Ok(())
+    }
+
+    /// Plays a failed turn back, as far as its events were kept.
+    async fn play_failure(&mut self, failure: Arc<Failure>, marks: &Marks) -> Result<(), Error> {
+        let is_whole = match marks.streamed {
+            Some(streamed) => {
+                let page = self.read_log(&streamed).await?;
+                self.begin(streamed.stream, marks.number, None);
+                self.tell_logged(page.events);
+                page.end.is_some()
+            }
+            None => {
+                self.begin(marks.next(), marks.number, None);
+                true
+            }
+        };
+        self.end(Frame::Failed { failure, is_whole });
+        Ok(())
+    }
+
+    /// What the log of `streamed` has behind what was read of it.
+    async fn read_log(&self, streamed: &Streamed) -> Result<LogPage, Error> {
+        let from = if self.stream == Some(streamed.stream) { self.logged } else { 0 };
+        let from = u64::try_from(from).unwrap_or(u64::MAX);
+        let (tenant, key) = self.reader.turn();
+        let (store, epoch) = (&self.engine.store, streamed.epoch);
+        Ok(self.engine.retry(|_| store.read_events(tenant, key, epoch, from)).await?)
+    }
+
+    async fn look(&self) -> Result<Source, Error> {
+        match &self.reader {
+            Reader::Owner(request) => match self.engine.start_turn(request).await {
+                Ok(started) => Ok(started.source),
+                Err(Error::Failed { failure, facts, replayed }) => {
+                    let (tenant, key) = self.reader.turn();
+                    match self.engine.retry(|_| self.engine.store.turn(tenant, key)).await? {
+                        Some(turn @ Turn { state: State::Failed(_), .. }) => {
+                            Ok(Source::Failed { failure, marks: Marks::of(&turn) })
+                        }
+                        Some(_) | None => Err(Error::Failed { failure, facts, replayed }),
                     }
-                    return;
                 }
-                Ok(_) => {
-                    yield moved_on();
-                    return;
-                }
-                Err(error) => {
-                    yield Frame::Failed(error);
-                    return;
-                }
-            }
-            engine.clock.sleep(LOG_POLL_IDLE).await;
+                Err(error) => Err(error),
+            },
+            Reader::Observer(caller, key) => self.engine.observe(caller, key).await,
         }
     }
-    .boxed()
-}
 
-/// What is left of a committed turn's stream for a client that has had `seen` events.
-async fn ending(engine: &Engine, request: &TurnRequest, answer: Arc<Answer>, epoch: u64, seen: u64) -> Vec<Frame> {
-    let page = engine.store.read_events(&request.caller.tenant, &request.key, epoch, seen).await;
-    let rest = match page {
-        Ok(page) if page.end.is_some_and(|end| end.committed) => page.events,
-        // No log, or a log with gaps: a stream that has not begun is rebuilt.
-        Ok(_) | Err(_) if seen == 0 => rebuild::events(&answer.output),
-        Ok(_) | Err(_) => {
-            let failure = Arc::new(incomplete());
-            return vec![Frame::Failed(Error::Failed { failure, facts: None, replayed: false })];
+    /// Goes over to `stream`, if it is not that already.
+    fn begin(&mut self, stream: u32, number: u64, instead_of: Option<u32>) {
+        if self.stream != Some(stream) {
+            (self.stream, self.seen, self.logged) = (Some(stream), 0, 0);
+            self.ready.push_back(Frame::Began { stream, number, instead_of });
         }
-    };
-    rest.into_iter().map(Frame::Event).chain([Frame::Done(answer)]).collect()
-}
+    }
 
-/// Plays a committed turn back: from its log, event by event as it was, or rebuilt
-/// from the answer where there is no log any more.
-fn playback(engine: Engine, request: Arc<TurnRequest>, answer: Arc<Answer>, epoch: u64) -> Frames {
-    let frames = async move { ending(&engine, &request, answer, epoch, 0).await };
-    futures_util::stream::once(frames).flat_map(futures_util::stream::iter).boxed()
-}
+    /// Tells events that were read from the log, but for those that were told before.
+    fn tell_logged(&mut self, events: Vec<Event>) {
+        let told = self.seen - self.logged.min(self.seen);
+        self.logged += events.len();
+        self.tell(events.into_iter().skip(told).collect());
+    }
 
-/// The events of an answer that was not streamed; none if some were seen.
-fn missing(seen: usize, answer: &Answer) -> Vec<Event> {
-    if seen > 0 { Vec::new() } else { rebuild::events(&answer.output) }
-}
+    fn tell(&mut self, events: Vec<Event>) {
+        self.seen += events.len();
+        self.ready.extend(events.into_iter().map(Frame::Event));
+    }
 
-const TAKEN_OVER: &str = "taken_over";
+    /// Ends with `answer`, whose events are made from it where none have been told.
+    fn tell_answer(&mut self, answer: Arc<Answer>) {
+        if self.seen == 0 {
+            self.tell(rebuild::events(&answer.output));
+        }
+        self.end(Frame::Done(answer));
+    }
 
-/// The attempt whose events a client was reading no longer makes the turn.
-fn moved_on() -> Frame {
-    let failure = Arc::new(broken_stream(TAKEN_OVER, "Another attempt took this turn over."));
-    Frame::Failed(Error::Failed { failure, facts: None, replayed: false })
-}
-
-fn incomplete() -> Failure {
-    broken_stream("stream_incomplete", "The turn is committed, but its stream was not kept whole.")
-}
-
-fn broken_stream(code: &str, what: &str) -> Failure {
-    use turnwise_core::category::Category;
-    use turnwise_core::turn::Outcome as Fate;
-    Failure {
-        outcome: Fate::Retryable,
-        category: Category::NetworkError,
-        code: code.to_owned(),
-        message: format!("{what} Retry with the same key to get its answer."),
-        param: None,
-        retry_after_ms: None,
-        request_id: String::new(),
-        partial: String::new(),
+    fn end(&mut self, last: Frame) {
+        self.ready.push_back(last);
+        self.ended = true;
     }
 }
 
-fn is_taken_over(frame: &Frame) -> bool {
-    match frame {
-        Frame::Failed(Error::Failed { failure, .. }) => failure.code == TAKEN_OVER,
-        Frame::Failed(_) | Frame::Event(_) | Frame::Done(_) => false,
+impl Reader {
+    fn turn(&self) -> (&Tenant, &TurnKey) {
+        match self {
+            Self::Owner(request) => (&request.caller.tenant, &request.key),
+            Self::Observer(caller, key) => (&caller.tenant, key),
+        }
     }
 }

@@ -17,6 +17,9 @@ use turnwise_core::turn::Failure;
 
 use crate::turn::{Answer, Facts};
 
+/// Most events that a reader takes at a time: a slow one holds no copy of all the others.
+const MAX_LOOK_EVENTS: usize = 64;
+
 /// How a running turn ended.
 #[derive(Debug, Clone)]
 pub enum Outcome {
@@ -47,6 +50,8 @@ pub struct LiveTurn {
 
 #[derive(Debug, Default)]
 struct Progress {
+    /// Which of the turn's streams the events are, once that is known.
+    stream: Option<u32>,
     events: Vec<Event>,
     outcome: Option<Outcome>,
 }
@@ -54,7 +59,7 @@ struct Progress {
 /// What a reader finds at its place.
 #[derive(Debug)]
 pub enum Look {
-    /// Events from there on.
+    /// The next events from there on.
     Events(Vec<Event>),
     /// No more events, and this is how it ended.
     Ended(Outcome),
@@ -82,6 +87,27 @@ impl LiveTurn {
     /// Completes when the lock is lost.
     pub async fn lock_lost(&self) {
         self.lock_lost.cancelled().await;
+    }
+
+    /// Notes which of the turn's streams the events to come are.
+    pub fn begin(&self, stream: u32) {
+        self.progress().stream = Some(stream);
+        self.changed.send_modify(|version| *version += 1);
+    }
+
+    /// Waits until it is known which of the turn's streams the events are; `None` if the
+    /// turn has ended before.
+    pub async fn begun(&self) -> Option<u32> {
+        let mut changed = self.changed.subscribe();
+        loop {
+            {
+                let progress = self.progress();
+                if progress.stream.is_some() || progress.outcome.is_some() {
+                    return progress.stream;
+                }
+            }
+            let _ = changed.changed().await;
+        }
     }
 
     /// Appends an event.
@@ -123,7 +149,7 @@ impl LiveTurn {
                 if let Some(events) = progress.events.get(from..)
                     && !events.is_empty()
                 {
-                    return Look::Events(events.to_vec());
+                    return Look::Events(events.iter().take(MAX_LOOK_EVENTS).cloned().collect());
                 }
                 if let Some(outcome) = &progress.outcome {
                     return Look::Ended(outcome.clone());

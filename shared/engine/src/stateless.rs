@@ -63,6 +63,7 @@ impl Engine {
     fn begin_work(&self, caller: Caller, input: Input, stream: bool) -> Result<Arc<LiveTurn>, Error> {
         let resolved = self.providers.resolve(input.model.as_deref()).map_err(Error::Model)?;
         let facts = Facts {
+            created_at: Some(self.clock.now()),
             attempts: 1,
             model: Some(resolved.name.clone()),
             why: Some(resolved.why.to_string()),
@@ -80,6 +81,7 @@ impl Engine {
 impl Work {
     async fn run(self, stream: bool) {
         let ending = Ending(Arc::clone(&self.live));
+        self.live.begin(1);
         let now = self.engine.clock.now();
         let upstream = Upstream {
             resolved: &self.resolved,
@@ -159,7 +161,7 @@ impl Drop for Ending {
     }
 }
 
-fn died() -> Failure {
+pub(crate) fn died() -> Failure {
     Failure {
         outcome: Fate::Final,
         category: Category::InternalError,

@@ -47,12 +47,26 @@ pub enum Error {
     /// The route exists, with another method.
     #[error("no such method on this route")]
     NoMethod,
+    /// A stream ended before its turn's.
+    #[error("the stream ends here")]
+    Stream(StreamEnd),
     /// A use case ended without its result.
     #[error(transparent)]
     Engine(#[from] turnwise_engine::Error),
     /// Something the service needs does not answer.
     #[error("not ready: {0}")]
     NotReady(String),
+}
+
+/// Why a stream ends before its turn's does. The turn goes on, or has its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// Another attempt answers anew.
+    TakenOver,
+    /// The steps of the answer were not kept.
+    Incomplete,
+    /// The function that tells it has no more time.
+    HandedOver,
 }
 
 /// OpenAI's error object with our additions.
@@ -205,6 +219,7 @@ impl Error {
             Self::NoMethod => Answer::new(ValidationError, "This route has no such method.")
                 .status(StatusCode::METHOD_NOT_ALLOWED)
                 .code("method_not_allowed"),
+            Self::Stream(end) => stream_end(*end),
             Self::Engine(error) => engine(error),
             Self::NotReady(what) => Answer::new(InternalError, format!("Not ready: {what}."))
                 .status(StatusCode::SERVICE_UNAVAILABLE)
@@ -219,6 +234,25 @@ fn invalid(faults: &Faults) -> Answer {
     answer.body.faults =
         faults.0.iter().map(|fault| FaultBody { field: fault.field.clone(), message: fault.message.clone() }).collect();
     answer
+}
+
+fn stream_end(end: StreamEnd) -> Answer {
+    let (code, message) = match end {
+        StreamEnd::TakenOver => (
+            "taken_over",
+            "Another attempt took this turn over, and what it says may differ from what was sent. Retry with the same \
+             key, or read the stream from its start; with restartable=true a stream goes on with the new text.",
+        ),
+        StreamEnd::Incomplete => (
+            "stream_incomplete",
+            "The turn is committed, but its stream was not kept. Retry with the same key, without Last-Event-ID, to get \
+             its answer.",
+        ),
+        StreamEnd::HandedOver => {
+            ("stream_handed_over", "This connection has to end, and the turn goes on. Resume behind the last event.")
+        }
+    };
+    Answer::new(Category::NetworkError, message).code(code).retry(true, None)
 }
 
 fn engine(error: &turnwise_engine::Error) -> Answer {

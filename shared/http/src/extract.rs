@@ -47,6 +47,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Segments {
     }
 }
 
+/// A boolean of the query; `false` where it is not given.
+///
+/// # Errors
+/// A fault when it is neither `true` nor `false`.
+pub(crate) fn flag(name: &str, text: Option<&str>) -> Result<bool, Fault> {
+    match text {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(Fault::new(name, format!("Expected true or false, got {other:?}."))),
+    }
+}
+
 /// How many rows a page has, from the query's `limit`.
 ///
 /// # Errors

@@ -17,6 +17,9 @@ pub const DELIVERY: &str = "turnwise-delivery";
 /// The header that chooses the busy policy: `wait`, `reject`, `enqueue` or `interrupt`.
 pub const ON_BUSY: &str = "turnwise-on-busy";
 
+/// The header that names the last event that a client has seen.
+pub const LAST_EVENT_ID: &str = "last-event-id";
+
 /// A turn's parameters from headers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TurnHeaders {
@@ -30,6 +33,8 @@ pub struct TurnHeaders {
     pub on_busy: Option<OnBusy>,
     /// `Prefer` (RFC 7240).
     pub prefer: Prefer,
+    /// `Last-Event-ID`: the last event of the turn's stream that the client has seen.
+    pub last_event: Option<u64>,
 }
 
 /// The preferences of `Prefer` that we honour; others are ignored, as the standard asks.
@@ -54,8 +59,25 @@ impl TurnHeaders {
             delivery: delivery.and_then(|text| faults.keep(parse_delivery(DELIVERY, &text))),
             on_busy: on_busy.and_then(|text| faults.keep(parse_on_busy(ON_BUSY, &text))),
             prefer: prefer.map(|text| Prefer::parse(&text)).unwrap_or_default(),
+            last_event: last_event(headers, faults),
         }
     }
+}
+
+/// The last event that a client has seen of a stream: the header that browsers send when
+/// they come back.
+#[must_use]
+pub fn last_event(headers: &HeaderMap, faults: &mut Faults) -> Option<u64> {
+    let id = text(headers, LAST_EVENT_ID, faults).filter(|id| !id.is_empty())?;
+    faults.keep(event_number(LAST_EVENT_ID, &id))
+}
+
+/// An event's number as a client gives it back.
+///
+/// # Errors
+/// A fault of `field` for what is no number from 0.
+pub fn event_number(field: &str, text: &str) -> Result<u64, Fault> {
+    text.parse().map_err(|_| Fault::new(field, format!("Expected the number of an event, 0 or more, got {text:?}.")))
 }
 
 impl Prefer {

@@ -6,12 +6,11 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
-use serde::{Deserialize, Serialize};
 use turnwise_core::generation::Event;
 use turnwise_core::id::{Tenant, TurnKey};
 use turnwise_core::limits::STREAM_LOG_TTL;
 use turnwise_core::time::Timestamp;
-use turnwise_core::turn::Claim;
+use turnwise_core::turn::{Claim, Streamed};
 
 use crate::client::Store;
 use crate::error::Error;
@@ -30,8 +29,10 @@ pub struct Batch<'a> {
 }
 
 /// The terminal marker, written by T2 or T2f: who sees it knows that the turn has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogEnd {
+    /// The epoch whose log it ends.
+    pub epoch: u64,
     /// Events before it.
     pub events: u64,
     /// Whether the turn was committed; otherwise it failed.
@@ -43,6 +44,8 @@ pub struct LogEnd {
 pub struct LogPage {
     /// Events from the number asked for, without gaps.
     pub events: Vec<Event>,
+    /// Whose they are, if there are any.
+    pub streamed: Option<Streamed>,
     /// The terminal marker, if the page reaches it.
     pub end: Option<LogEnd>,
 }
@@ -59,6 +62,7 @@ impl Store {
             .item("pk", text(keys::stream_log(&claim.tenant, &claim.key)))
             .item("sk", text(keys::log_batch(claim.epoch, batch.first)))
             .item("count", number(batch.events.len()))
+            .item("stream", number(claim.streams))
             .item("events", binary(pack(&batch.events)?))
             .item(TTL, number((now + STREAM_LOG_TTL).as_secs()))
             .send()
@@ -68,7 +72,7 @@ impl Store {
     }
 
     /// The events of one epoch from number `from` on, as far as they are there
-    /// without a gap.
+    /// without a gap. `from` is the first of a batch: 0, or what an earlier page came to.
     ///
     /// # Errors
     /// When the table does not answer or a row cannot be read.
@@ -84,14 +88,14 @@ impl Store {
                 .consistent_read(true)
                 .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :end")
                 .expression_attribute_values(":pk", text(keys::stream_log(tenant, key)))
-                .expression_attribute_values(":first", text(keys::log_batch(epoch, 0)))
+                .expression_attribute_values(":first", text(keys::log_batch(epoch, from)))
                 .expression_attribute_values(":end", text(keys::log_end(epoch)))
                 .set_exclusive_start_key(start)
                 .send()
                 .await
                 .map_err(|error| Error::from_sdk("read_events", &error))?;
             for item in answer.items() {
-                if !page.take(item, &mut expected)? {
+                if !page.take(item, epoch, &mut expected)? {
                     return Ok(page);
                 }
             }
@@ -152,7 +156,7 @@ impl Store {
             Put::builder()
                 .table_name(&*self.table)
                 .item("pk", text(keys::stream_log(&claim.tenant, &claim.key)))
-                .item("sk", text(keys::log_end(claim.epoch)))
+                .item("sk", text(keys::log_end(end.epoch)))
                 .item("count", number(end.events))
                 .item("committed", aws_sdk_dynamodb::types::AttributeValue::Bool(end.committed))
                 .item(TTL, number(ttl)),
@@ -168,14 +172,14 @@ impl LogPage {
     }
 
     /// Takes in one row; false at a gap or at the end.
-    fn take(&mut self, item: &Item, expected: &mut u64) -> Result<bool, Error> {
+    fn take(&mut self, item: &Item, epoch: u64, expected: &mut u64) -> Result<bool, Error> {
         let row = Row(item);
         let sk = row.text("sk")?;
         let count = row.number("count")?;
         if keys::is_log_end(&sk) {
             if count == *expected {
                 let committed = item.get("committed").and_then(|value| value.as_bool().ok()).copied();
-                self.end = Some(LogEnd { events: count, committed: committed.unwrap_or(false) });
+                self.end = Some(LogEnd { epoch, events: count, committed: committed.unwrap_or(false) });
             }
             return Ok(false);
         }
@@ -191,6 +195,8 @@ impl LogPage {
         if first + count > *expected {
             let events: Vec<Event> = unpack(row.maybe_bytes("events")?.unwrap_or_default())?;
             self.events.extend(events.into_iter().skip(already_read));
+            let stream = row.maybe_number("stream")?.map_or(1, |stream| u32::try_from(stream).unwrap_or(u32::MAX));
+            self.streamed.get_or_insert(Streamed { epoch, stream });
             *expected = first + count;
         }
         Ok(true)

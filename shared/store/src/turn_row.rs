@@ -3,7 +3,7 @@
 use turnwise_core::digest::Digest;
 use turnwise_core::id::{AttemptId, ConversationId, Tenant, TurnKey};
 use turnwise_core::time::Timestamp;
-use turnwise_core::turn::{Delivery, State, Turn};
+use turnwise_core::turn::{Delivery, State, Streamed, Turn};
 
 use crate::client::Store;
 use crate::error::Error;
@@ -99,6 +99,19 @@ pub(crate) fn write(tenant: &Tenant, turn: &Turn) -> Result<Item, Error> {
     if let Some(place) = turn.place {
         row.push(("place", number(place)));
     }
+    let committed = matches!(turn.state, State::Completed(_));
+    if turn.number > 0 && !committed {
+        row.push(("number", number(turn.number)));
+    }
+    if turn.streams > 0 {
+        row.push(("streams", number(turn.streams)));
+    }
+    if let Some(streamed) = turn.streamed {
+        row.push(("streamed", number(streamed.epoch)));
+        if streamed.stream != turn.streams {
+            row.push(("stream", number(streamed.stream)));
+        }
+    }
     if let Some(at) = turn.deleted_at {
         row.push(("deleted_at", instant(at)));
     }
@@ -131,17 +144,30 @@ pub(crate) fn read(item: &Item) -> Result<Turn, Error> {
         "FAILED" => State::Failed(unpack(row.maybe_bytes("failure")?.unwrap_or_default())?),
         other => return Err(Error::corrupt(format!("state {other:?} of turn {key}"))),
     };
+    let small = |name: &str| -> Result<Option<u32>, Error> {
+        Ok(row.maybe_number(name)?.map(|value| u32::try_from(value).unwrap_or(u32::MAX)))
+    };
+    let streams = small("streams")?.unwrap_or(0);
+    let stream = small("stream")?.unwrap_or(streams);
+    let streamed = row.maybe_number("streamed")?.map(|epoch| Streamed { epoch, stream });
+    let number = match &state {
+        State::Completed(commit) => commit.number,
+        State::Queued { .. } | State::Processing | State::Failed(_) => row.maybe_number("number")?.unwrap_or(0),
+    };
     Ok(Turn {
         key,
         input_hash: Digest::from_stored(row.maybe_bytes("input_hash")?.unwrap_or_default()),
         delivery,
         epoch: row.number("epoch")?,
         attempt: AttemptId::from_stored(row.text("attempt")?),
-        attempts: u32::try_from(row.maybe_number("attempts")?.unwrap_or(1)).unwrap_or(u32::MAX),
+        attempts: small("attempts")?.unwrap_or(1),
         created_at: row.instant("created_at")?,
         updated_at: row.instant("updated_at")?,
         input: row.maybe_bytes("input")?.map(unpack).transpose()?,
         place: row.maybe_number("place")?,
+        number,
+        streams,
+        streamed,
         deleted_at: row.maybe_number("deleted_at")?.map(Timestamp),
         state,
     })

@@ -1,7 +1,8 @@
 //! Three turns of one conversation that several clients want at once, of two processes:
 //! what the clients do, how their time passes.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -48,10 +49,11 @@ pub(super) async fn run(seed: u64) -> (Coverage, Summary) {
         (0..2).map(|number| process(&net, &table, &provider, Queue::in_process().0, &clock, seed + number)).unzip();
     let wanted: Vec<Wanted> = (0..TURNS).map(|turn| want(turn, &mut rng, &provider)).collect();
 
+    let streams = Arc::<Streams>::default();
     let clients = (0..TURNS * CLIENTS).map(|number| {
         let turn = number % TURNS;
         let chance = StdRng::seed_from_u64(seed.wrapping_mul(1000) + number as u64);
-        client_of(turn, wanted[turn].clone(), engines.clone(), clock.clone(), chance)
+        client_of(turn, wanted[turn].clone(), engines.clone(), clock.clone(), chance, Arc::clone(&streams))
     });
     let mut got = drive(&manual, || net.is_quiet(), futures_util::future::join_all(clients)).await;
 
@@ -61,7 +63,7 @@ pub(super) async fn run(seed: u64) -> (Coverage, Summary) {
     processes.iter().for_each(Process::wake);
     let last = (0..TURNS).map(|turn| {
         let chance = StdRng::seed_from_u64(seed + turn as u64);
-        client_of(turn, wanted[turn].clone(), engines.clone(), clock.clone(), chance)
+        client_of(turn, wanted[turn].clone(), engines.clone(), clock.clone(), chance, Arc::clone(&streams))
     });
     got.extend(drive(&manual, || net.is_quiet(), futures_util::future::join_all(last)).await);
     drive(&manual, || net.is_quiet(), futures_util::future::join_all(engines.iter().map(|engine| engine.tasks.idle())))
@@ -107,7 +109,14 @@ fn request(wanted: &Wanted, stream: bool) -> TurnRequest {
 }
 
 /// A client: tries until it has an answer or an error that stays.
-async fn client_of(turn: usize, wanted: Wanted, engines: Vec<Engine>, clock: Clock, mut rng: StdRng) -> Got {
+async fn client_of(
+    turn: usize,
+    wanted: Wanted,
+    engines: Vec<Engine>,
+    clock: Clock,
+    mut rng: StdRng,
+    streams: Arc<Streams>,
+) -> Got {
     clock.sleep(Duration::from_millis(rng.random_range(0..5000))).await;
     let mut tried = Vec::new();
     for _ in 0..TRIES {
@@ -115,13 +124,13 @@ async fn client_of(turn: usize, wanted: Wanted, engines: Vec<Engine>, clock: Clo
         let request = request(&wanted, rng.random_range(0..2) == 0);
         let result = match rng.random_range(0..10) {
             // A client that leaves at once, and a message that brings the turn up again.
-            0 => clock.timeout(Duration::from_millis(1), reply(engine, request)).await,
+            0 => clock.timeout(Duration::from_millis(1), reply(engine, request, &streams)).await,
             1 => {
                 let message = Message::Turn { tenant: Tenant::default_tenant(), key: wanted.key.clone() };
                 let _ = clock.timeout(PATIENCE, Box::pin(engine.handle(&message, None))).await;
                 None
             }
-            _ => clock.timeout(PATIENCE, reply(engine, request)).await,
+            _ => clock.timeout(PATIENCE, reply(engine, request, &streams)).await,
         };
         tried.push(format!("{} {result:?}", clock.now()));
         match result {
@@ -143,24 +152,68 @@ async fn client_of(turn: usize, wanted: Wanted, engines: Vec<Engine>, clock: Clo
     panic!("turn {turn} did not end in {TRIES} tries:\n{}", tried.join("\n"));
 }
 
-async fn reply(engine: &Engine, request: TurnRequest) -> Result<String, Error> {
+async fn reply(engine: &Engine, request: TurnRequest, streams: &Streams) -> Result<String, Error> {
     if !request.input.stream {
         return engine.answer(request).await.map(|(_, answer)| text_of(&answer));
     }
-    let (_, _, mut frames) = engine.stream(request).await?;
+    let turn = request.key.to_string();
+    let (facts, replayed, mut frames) = engine.stream(request).await?;
     let mut fold = Fold::default();
+    let mut told = Telling { streams, turn, stream: 0, chunks: Vec::new() };
     while let Some(frame) = frames.next().await {
         match frame {
+            Frame::Waiting { .. } | Frame::Event(Event::Finished) => {}
+            Frame::Began { stream, .. } => {
+                assert!(stream > told.stream, "stream {stream} after {}", told.stream);
+                told.check();
+                (told.stream, told.chunks, fold) = (stream, Vec::new(), Fold::default());
+            }
             Frame::Event(Event::Chunk(chunk)) => {
                 fold.push(&serde_json::from_str(chunk.get()).expect("a chunk"));
+                told.chunks.push(chunk.get().to_owned());
             }
-            Frame::Event(Event::Finished) => {}
             Frame::Done(answer) => {
                 assert_eq!(fold.text(), text_of(&answer), "the stream's text is the committed answer's");
                 return Ok(text_of(&answer));
             }
-            Frame::Failed(error) => return Err(error),
+            Frame::Failed { failure, .. } => {
+                return Err(Error::Failed { failure, facts: Some(facts.into()), replayed });
+            }
+            Frame::Broken(error) => return Err(error),
         }
     }
     panic!("a stream ended without its end");
+}
+
+/// What clients were told of each stream of each turn: the longest telling.
+#[derive(Default)]
+struct Streams(Mutex<BTreeMap<(String, u32), Vec<String>>>);
+
+/// What one client is being told, checked when it leaves, too.
+struct Telling<'a> {
+    streams: &'a Streams,
+    turn: String,
+    stream: u32,
+    chunks: Vec<String>,
+}
+
+impl Telling<'_> {
+    /// All clients are told the same events of a stream, some of them fewer.
+    fn check(&self) {
+        let mut streams = self.streams.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let longest = streams.entry((self.turn.clone(), self.stream)).or_default();
+        let common = longest.len().min(self.chunks.len());
+        assert_eq!(longest[..common], self.chunks[..common], "stream {} of {}", self.stream, self.turn);
+        if self.chunks.len() > common {
+            longest.clone_from(&self.chunks);
+        }
+    }
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.check();
+        }
+    }
 }

@@ -311,6 +311,9 @@ mod tests {
             updated_at: NOW,
             input: None,
             place: None,
+            number: 0,
+            streams: 0,
+            streamed: None,
             deleted_at: None,
             state,
         }

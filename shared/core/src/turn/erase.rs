@@ -62,6 +62,9 @@ mod tests {
             updated_at: Timestamp(2),
             input: input.then(|| crate::json::raw(&serde_json::json!({"secret": 1}))),
             place: None,
+            number: 0,
+            streams: 0,
+            streamed: None,
             deleted_at: None,
             state,
         }

@@ -32,5 +32,5 @@ pub use erase::tombstone;
 pub use failure::{CONVERSATION_DELETED, Failure, Outcome};
 pub use follow::{Follow, Following, follow};
 pub use queue::{Enqueue, Place, after_failure, enqueue};
-pub use record::{Claim, Commit, Conversation, Delivery, Holder, Lineage, OnBusy, Parent, State, Turn};
+pub use record::{Claim, Commit, Conversation, Delivery, Holder, Lineage, OnBusy, Parent, State, Streamed, Turn};
 pub use revoke::{Revoke, revoke};

@@ -118,10 +118,26 @@ pub struct Turn {
     /// Its place in the conversation's queue, if it ever stood there: nobody waits for
     /// such a turn at an open connection, so a failure that may pass puts it back.
     pub place: Option<u64>,
+    /// The number it gets if its newest attempt commits; 0 before the first one.
+    pub number: u64,
+    /// How many attempts have shown clients their events as they came.
+    pub streams: u32,
+    /// The one that clients are shown now; `None` where its events were not.
+    pub streamed: Option<Streamed>,
     /// When its client deleted it as a response; its row stays, as the record of its key.
     pub deleted_at: Option<Timestamp>,
     /// Where it stands.
     pub state: State,
+}
+
+/// The events of an attempt, as clients are shown them. Mostly the newest one's; the answer
+/// of an attempt that died is committed by another, and its events stay what they were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Streamed {
+    /// The attempt's fencing token, under which its log is kept.
+    pub epoch: u64,
+    /// Which of the turn's streams it is, from 1: its events are numbered by that.
+    pub stream: u32,
 }
 
 /// An attempt that owns its conversation's lock: what T1 wrote, and what T2 will
@@ -140,6 +156,8 @@ pub struct Claim {
     pub epoch: u64,
     /// The number the turn gets when it commits.
     pub number: u64,
+    /// How many attempts, this one included, have shown clients their events.
+    pub streams: u32,
     /// What there was of the turn before.
     pub previous: Previous,
     /// The conversation's version; it stands still while an attempt has the lock.

@@ -96,6 +96,9 @@ mod tests {
             updated_at: NOW,
             input: None,
             place,
+            number: 0,
+            streams: 0,
+            streamed: None,
             deleted_at: None,
             state,
         }

@@ -143,6 +143,9 @@ impl Turn {
             updated_at: NOW,
             input: None,
             place: self.place,
+            number: 0,
+            streams: 0,
+            streamed: None,
             deleted_at: None,
             state: self.state.to_core(),
         }

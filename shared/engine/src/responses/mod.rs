@@ -10,14 +10,15 @@ use std::time::Duration;
 use serde_json::Value;
 use turnwise_core::digest::Digest;
 use turnwise_core::id::{ConversationId, ProjectId, TurnId, TurnKey};
-use turnwise_core::items::InputItem;
-use turnwise_core::json;
+use turnwise_core::items::{InputItem, ResponseHead};
+use turnwise_core::json::{self, RawMap};
 use turnwise_core::limits::{HISTORY_TURNS, MAX_RESPONSE_INPUT_BYTES};
 use turnwise_core::turn::{Delivery, Lineage, OnBusy, Parent, Standing};
 use uuid::Uuid;
 
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::follow::Frames;
 use crate::turn::{Answer, Caller, Facts, Input, TurnRequest, remember};
 
 mod delete;
@@ -72,7 +73,6 @@ pub enum Place {
 }
 
 /// What a request for a response came to.
-#[derive(Debug)]
 pub enum Responded {
     /// There is an answer.
     Answered {
@@ -84,6 +84,17 @@ pub enum Responded {
         replayed: bool,
         /// The answer.
         answer: Arc<Answer>,
+    },
+    /// It is told while it is made.
+    Streamed {
+        /// What every event says of it.
+        head: Box<ResponseHead>,
+        /// What is known of the turn.
+        facts: Facts,
+        /// Whether this request found it, rather than began it.
+        replayed: bool,
+        /// Its turn's stream.
+        frames: Frames,
     },
     /// It waits or runs, and the client will come back for it.
     Pending(Box<FoundResponse>),
@@ -166,6 +177,12 @@ impl Engine {
         let context = self.providers.resolve(input.model.as_deref()).map_err(Error::Model)?.context_tokens();
         let messages = remember::messages(&input, &history, context);
         input.fields.insert("messages".to_owned(), messages);
+        if input.stream {
+            let echo = input.echo.clone();
+            let (facts, frames) = self.stream_once(request.caller, input)?;
+            let head = Box::new(head(&key, &facts, echo, 0));
+            return Ok(Responded::Streamed { head, facts, replayed: false, frames });
+        }
         let (facts, answer) = self.answer_once(request.caller, input).await?;
         Ok(Responded::Answered { key, facts, replayed: false, answer })
     }
@@ -176,6 +193,16 @@ impl Engine {
         // Told before the model is paid for an answer that could not be committed.
         if request.stored && kept_bytes(&turn.input) > MAX_RESPONSE_INPUT_BYTES {
             return Err(Error::InputTooLarge { limit: MAX_RESPONSE_INPUT_BYTES });
+        }
+        if turn.input.stream {
+            let inputs = if key.conversation.is_hidden() { 0 } else { turn.input.items_count() };
+            let (echo, model) = (turn.input.echo.clone(), turn.input.model.clone());
+            let (mut facts, replayed, frames) = self.stream(turn).await?;
+            if facts.model.is_none() {
+                facts.model = self.providers.resolve(model.as_deref()).ok().map(|resolved| resolved.name);
+            }
+            let head = Box::new(head(&key, &facts, echo, inputs));
+            return Ok(Responded::Streamed { head, facts, replayed, frames });
         }
         let comes_back = turn.comes_back();
         match self.answer(turn).await {
@@ -222,6 +249,19 @@ impl ResponseRequest {
             standing: spot.standing,
             lineage: spot.lineage,
         }
+    }
+}
+
+/// What every event of a response's stream says of it.
+fn head(key: &TurnKey, facts: &Facts, echo: RawMap, inputs: usize) -> ResponseHead {
+    ResponseHead {
+        key: key.clone(),
+        created_at: facts.created_at.unwrap_or_default(),
+        model: facts.model.clone().unwrap_or_default(),
+        echo,
+        number: facts.number.unwrap_or(0),
+        inputs,
+        queued: facts.queued,
     }
 }
 

@@ -2,13 +2,15 @@
 
 use serde_json::Value;
 use turnwise_core::id::{Tenant, TurnKey};
-use turnwise_core::items::{RowId, parse_response_id};
+use turnwise_core::items::{ResponseHead, RowId, parse_response_id};
+use turnwise_core::json::RawMap;
 use turnwise_core::turn::{State, Turn};
 
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::follow::Frames;
 use crate::history::FoundTurn;
-use crate::turn::{Caller, Input};
+use crate::turn::{Caller, Facts, Input};
 
 /// A response as it stands.
 #[derive(Debug)]
@@ -32,6 +34,28 @@ pub struct ResponseInput {
     pub items: Vec<Value>,
 }
 
+impl FoundResponse {
+    /// What every form of it says.
+    #[must_use]
+    pub fn head(&self) -> ResponseHead {
+        let turn = &self.found.turn;
+        let (echo, inputs) = match (&self.found.answer, &self.input) {
+            (Some(answer), _) => (answer.echo.clone(), answer.inputs),
+            (None, Some(input)) => (input.echo.clone(), input.items_count()),
+            (None, None) => (RawMap::new(), 0),
+        };
+        ResponseHead {
+            key: turn.key.clone(),
+            created_at: turn.created_at,
+            model: self.model.clone(),
+            echo,
+            number: turn.number,
+            inputs,
+            queued: turn.place.is_some(),
+        }
+    }
+}
+
 impl Engine {
     /// The response `id`.
     ///
@@ -40,6 +64,17 @@ impl Engine {
     pub async fn response(&self, tenant: &Tenant, id: &str) -> Result<FoundResponse, Error> {
         let turn = self.turn_of_response(tenant, id).await?;
         self.found_response(tenant, turn).await
+    }
+
+    /// The stream of the response `id`, from its first event.
+    ///
+    /// # Errors
+    /// As [`Self::response`]; later trouble is a frame.
+    pub async fn stream_response(&self, caller: &Caller, id: &str) -> Result<(ResponseHead, Facts, Frames), Error> {
+        let found = self.response(&caller.tenant, id).await?;
+        let head = found.head();
+        let (facts, frames) = self.stream_of(caller, &head.key).await?;
+        Ok((head, facts, frames))
     }
 
     /// Cancels the response `id`, as [`Self::cancel`] does, and shows it then.

@@ -4,7 +4,7 @@ use turnwise_core::id::{AttemptId, ConversationId, ProjectId, Tenant, TurnKey};
 use turnwise_core::limits::{MAX_CONFLICT_RETRIES, MAX_INPUT_BYTES};
 use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{
-    Acquire, Ask, Claim, Conversation, Decision, Delivery, Failure, State, Turn, begin, lease_until,
+    Acquire, Ask, Claim, Conversation, Decision, Delivery, Failure, State, Streamed, Turn, begin, lease_until,
 };
 use turnwise_providers::Resolved;
 use turnwise_store::{BeginTurn, Begun, Entry};
@@ -212,6 +212,7 @@ impl Engine {
     fn turn_to_begin(&self, request: &TurnRequest, acquire: &Acquire, ask: &Ask, before: Option<&Turn>) -> Turn {
         let now = self.clock.now();
         let input = serde_json::value::to_raw_value(&request.input).ok();
+        let streams = before.map_or(0, |turn| turn.streams) + u32::from(request.input.stream);
         Turn {
             key: request.key.clone(),
             input_hash: request.input_hash.clone(),
@@ -223,6 +224,9 @@ impl Engine {
             updated_at: now,
             input: input.filter(|input| input.get().len() <= MAX_INPUT_BYTES),
             place: before.and_then(|turn| turn.place),
+            number: acquire.number,
+            streams,
+            streamed: request.input.stream.then_some(Streamed { epoch: acquire.epoch, stream: streams }),
             deleted_at: None,
             state: State::Processing,
         }
@@ -272,6 +276,7 @@ fn ready(request: &TurnRequest, acquire: &Acquire, turn: Turn, seen: Seen, resol
         attempts: turn.attempts,
         epoch: turn.epoch,
         number: acquire.number,
+        streams: turn.streams,
         previous: acquire.previous,
         version: acquire.seen_version,
         input_hash: turn.input_hash.clone(),

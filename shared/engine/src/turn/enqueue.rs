@@ -11,6 +11,7 @@ use super::request::TurnRequest;
 use super::run::{Source, Started, facts_of, failed};
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::follow::Marks;
 
 impl Engine {
     /// Gives a turn a place in its conversation's queue, or finds where it stands.
@@ -31,7 +32,7 @@ impl Engine {
                 (Enqueue::Join(place), _) => place,
                 (Enqueue::Waiting, Some(turn)) => return Ok(waiting(turn, project, true)),
                 (Enqueue::Running, Some(turn)) => {
-                    let source = Source::Elsewhere { epoch: turn.epoch };
+                    let source = Source::Elsewhere(Marks::of(turn));
                     return Ok(Started { facts: facts_of(turn, project), replayed: true, source });
                 }
                 (Enqueue::Replay(_), Some(turn)) => return self.committed(request, turn, project).await,
@@ -117,6 +118,9 @@ impl Engine {
             updated_at: now,
             input: Some(input),
             place: Some(place.place),
+            number: 0,
+            streams: before.map_or(0, |turn| turn.streams),
+            streamed: None,
             deleted_at: None,
             state: State::Queued { due: now },
         })
@@ -135,5 +139,5 @@ impl Engine {
 }
 
 fn waiting(turn: &Turn, project: Option<ProjectId>, replayed: bool) -> Started {
-    Started { facts: facts_of(turn, project), replayed, source: Source::Waiting }
+    Started { facts: facts_of(turn, project), replayed, source: Source::Waiting(Marks::of(turn)) }
 }

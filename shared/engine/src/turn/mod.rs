@@ -11,6 +11,7 @@ mod ancestors;
 mod claim;
 mod enqueue;
 mod keep;
+mod observe;
 mod produce;
 pub(crate) mod remember;
 pub mod request;

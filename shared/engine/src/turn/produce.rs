@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use turnwise_core::fold::Fold;
 use turnwise_core::generation::{Completion, Generation};
 use turnwise_core::json;
-use turnwise_core::turn::{Plan, Previous, plan};
-use turnwise_store::LogPage;
+use turnwise_core::turn::{Plan, Previous, Streamed, plan};
+use turnwise_store::{LogEnd, LogPage};
 
 use super::claim::{Ready, must_end_by};
 use super::keep::Keeper;
@@ -40,12 +40,28 @@ pub(super) enum Made {
     Unknown(String),
 }
 
+/// Which events clients were shown.
+pub(super) struct Shown {
+    /// Whose; `None` where there were none.
+    pub(super) streamed: Option<Streamed>,
+    /// How many are in the log, if it is complete.
+    pub(super) logged: Option<u64>,
+}
+
+impl Shown {
+    /// The end of their log, where it has one.
+    pub(super) fn log_end(&self, committed: bool) -> Option<LogEnd> {
+        let (streamed, events) = self.streamed.zip(self.logged)?;
+        Some(LogEnd { epoch: streamed.epoch, events, committed })
+    }
+}
+
 impl Producer {
     /// Makes the turn and commits it, whatever becomes of its clients.
     pub(super) async fn run(self) {
         let leaving = Leaving { engine: self.engine.clone(), producer: &self };
-        let (made, logged) = self.make().await;
-        let outcome = self.settle(made, logged).await;
+        let (made, shown) = self.make().await;
+        let outcome = self.settle(made, &shown).await;
         let ended = !matches!(outcome, Outcome::Unwritten(_));
         self.live.end(outcome);
         drop(leaving);
@@ -55,18 +71,41 @@ impl Producer {
         }
     }
 
-    async fn make(&self) -> (Made, Option<u64>) {
+    async fn make(&self) -> (Made, Shown) {
         let claim = &self.ready.claim;
         let log = self.lost_log().await;
         match plan(claim.previous, claim.attempts, claim.delivery, log.is_finished()) {
-            Plan::Call => self.call().await,
+            Plan::Call => {
+                // What was not streamed is told as the stream behind all that were.
+                self.live.begin(if self.stream { claim.streams } else { claim.streams + 1 });
+                let (made, logged) = self.call().await;
+                (made, Shown { streamed: self.ready.turn.streamed, logged })
+            }
             Plan::RollForward => {
                 tracing::info!(turn.key = %claim.key, "rolling a lost attempt's answer forward");
                 let body = json::raw(&Fold::of(&log.events).complete());
-                (Made::Answer(Completion::new(body, self.messages().get())), None)
+                let made = Made::Answer(Completion::new(body, self.messages().get()));
+                (made, self.show_again(log))
             }
-            Plan::GiveUp => (Made::Unknown(Fold::of(&log.events).text().to_owned()), None),
+            Plan::GiveUp => {
+                let made = Made::Unknown(Fold::of(&log.events).text().to_owned());
+                (made, self.show_again(log))
+            }
         }
+    }
+
+    /// Shows a lost attempt's events as what they are: whoever was reading them goes on
+    /// where it was.
+    fn show_again(&self, log: LogPage) -> Shown {
+        let claim = &self.ready.claim;
+        let Some(streamed) = log.streamed else {
+            self.live.begin(claim.streams + 1);
+            return Shown { streamed: None, logged: None };
+        };
+        self.live.begin(streamed.stream);
+        let logged = u64::try_from(log.events.len()).ok();
+        log.events.into_iter().for_each(|event| self.live.push(event));
+        Shown { streamed: Some(streamed), logged }
     }
 
     /// The stream log that lost attempts at this turn left; empty if there is none.

@@ -73,6 +73,13 @@ impl Input {
         serde_json::from_str(stored.get())
     }
 
+    /// How many items came in.
+    #[must_use]
+    pub fn items_count(&self) -> usize {
+        let items = self.items.as_ref().map(|items| serde_json::from_str::<Vec<&RawValue>>(items.get()));
+        items.and_then(Result::ok).map_or(0, |items| items.len())
+    }
+
     /// What is new, as chat messages.
     #[must_use]
     pub fn messages(&self) -> Box<RawValue> {
@@ -133,6 +140,10 @@ pub struct Facts {
     pub project: Option<ProjectId>,
     /// The number it has, or gets when it commits.
     pub number: Option<u64>,
+    /// When it was asked for first.
+    pub created_at: Option<Timestamp>,
+    /// Whether it waits or waited in its conversation's queue.
+    pub queued: bool,
     /// Attempts so far.
     pub attempts: u32,
     /// `provider/model`, once it is known.

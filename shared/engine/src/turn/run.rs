@@ -15,7 +15,7 @@ use super::request::{Answer, Caller, Facts, TurnRequest};
 use super::settle;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::follow::{self, Frames};
+use crate::follow::{self, Frames, Marks, Reader};
 use crate::live::{LiveTurn, Outcome};
 
 /// A turn that has been brought as far as it gets without waiting for its end.
@@ -34,11 +34,13 @@ pub(crate) enum Source {
     /// It runs in this process.
     Live(Arc<LiveTurn>),
     /// It waits in its conversation's queue.
-    Waiting,
-    /// It runs in another process, in this epoch.
-    Elsewhere { epoch: u64 },
-    /// It is committed; its log, if it has one, is that of this epoch.
-    Answer { answer: Arc<Answer>, epoch: u64 },
+    Waiting(Marks),
+    /// It runs in another process.
+    Elsewhere(Marks),
+    /// It is committed.
+    Answer { answer: Arc<Answer>, marks: Marks },
+    /// It has ended without an answer.
+    Failed { failure: Arc<Failure>, marks: Marks },
 }
 
 impl Engine {
@@ -79,8 +81,14 @@ impl Engine {
                         None => return Err(still_running(&request)),
                     }
                 }
-                Source::Waiting if request.comes_back() => return Err(Error::Queued { key: request.key.to_string() }),
-                Source::Waiting | Source::Elsewhere { .. } => {}
+                Source::Waiting(_) if request.comes_back() => {
+                    return Err(Error::Queued { key: request.key.to_string() });
+                }
+                Source::Failed { failure, .. } => {
+                    let failure = Arc::clone(failure);
+                    return Err(Error::Failed { failure, facts: Some(Box::new(facts)), replayed: true });
+                }
+                Source::Waiting(_) | Source::Elsewhere(_) => {}
             }
             if self.clock.now() >= give_up {
                 return Err(still_running(&request));
@@ -102,7 +110,7 @@ impl Engine {
         let request = Arc::new(request);
         let started = self.start_turn(&request).await?;
         let (facts, replayed) = (started.facts.clone(), started.replayed);
-        Ok((facts, replayed, follow::turn(self.clone(), request, started)))
+        Ok((facts, replayed, follow::turn(self.clone(), Reader::Owner(request), started.source)))
     }
 
     /// Brings a turn as far as it gets without waiting for its end: begins it,
@@ -185,12 +193,12 @@ impl Engine {
             }
             Claimed::Ready(ready) => Ok(Some(self.run(request, *ready))),
             Claimed::Waiting(turn, project) => {
-                let facts = facts_of(&turn, project);
-                Ok(Some(Started { facts, replayed: true, source: Source::Waiting }))
+                let source = Source::Waiting(Marks::of(&turn));
+                Ok(Some(Started { facts: facts_of(&turn, project), replayed: true, source }))
             }
             Claimed::Elsewhere(turn, project) => {
-                let facts = facts_of(&turn, project);
-                Ok(Some(Started { facts, replayed: true, source: Source::Elsewhere { epoch: turn.epoch } }))
+                let source = Source::Elsewhere(Marks::of(&turn));
+                Ok(Some(Started { facts: facts_of(&turn, project), replayed: true, source }))
             }
             Claimed::Completed(turn, project) => self.committed(request, &turn, project).await.map(Some),
             Claimed::Failed(turn, failure) => Err(failed(&turn, failure)),
@@ -203,6 +211,8 @@ impl Engine {
             key: Some(claim.key.clone()),
             project: claim.project.clone(),
             number: Some(claim.number),
+            created_at: Some(claim.created_at),
+            queued: ready.turn.place.is_some(),
             attempts: claim.attempts,
             model: Some(ready.resolved.name.clone()),
             why: Some(ready.resolved.why.to_string()),
@@ -228,8 +238,8 @@ impl Engine {
         project: Option<ProjectId>,
     ) -> Result<Started, Error> {
         let answer = Arc::new(self.committed_answer(&request.caller.tenant, turn).await?);
-        let facts = facts_of(turn, project);
-        Ok(Started { facts, replayed: true, source: Source::Answer { answer, epoch: turn.epoch } })
+        let source = Source::Answer { answer, marks: Marks::of(turn) };
+        Ok(Started { facts: facts_of(turn, project), replayed: true, source })
     }
 
     /// The answer of a committed turn, read back.
@@ -272,6 +282,8 @@ pub(crate) fn facts_of(turn: &Turn, project: Option<ProjectId>) -> Facts {
         key: Some(turn.key.clone()),
         project,
         number: commit.map(|commit| commit.number),
+        created_at: Some(turn.created_at),
+        queued: turn.place.is_some(),
         attempts: turn.attempts,
         model: commit.map(|commit| commit.model.clone()),
         why: commit.map(|_| "stored answer".to_owned()),

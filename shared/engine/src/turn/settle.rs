@@ -11,12 +11,11 @@ use turnwise_core::turn::{Commit, Delivery, Failure, Outcome as Fate, State, Tur
 use turnwise_core::usage::Usage;
 use turnwise_providers::Dispatched;
 use turnwise_store::{
-    CommitTurn, Committed, CommittedTurn, Content, Counts, Entry, Error, FailTurn, LedgerLine, LogEnd, Phase,
-    RecordLedger,
+    CommitTurn, Committed, CommittedTurn, Content, Counts, Entry, Error, FailTurn, LedgerLine, Phase, RecordLedger,
 };
 
 use super::claim::may_call_again;
-use super::produce::{Made, Producer};
+use super::produce::{Made, Producer, Shown};
 use super::request::Answer;
 use super::upstream::{Broken, Stop};
 use crate::live::Outcome;
@@ -30,9 +29,9 @@ const UNKNOWN: &str = "Whether the provider answered is not known, and it must n
 
 impl Producer {
     /// Writes the end of the turn, and says how it ended.
-    pub(super) async fn settle(&self, made: Made, logged: Option<u64>) -> Outcome {
+    pub(super) async fn settle(&self, made: Made, shown: &Shown) -> Outcome {
         match made {
-            Made::Answer(completion) => self.commit(completion, logged).await,
+            Made::Answer(completion) => self.commit(completion, shown).await,
             Made::Broken(Broken { stop: Stop::LockLost, partial }) => {
                 self.record_waste(self.estimate(&partial)).await;
                 Outcome::Superseded
@@ -40,13 +39,13 @@ impl Producer {
             Made::Broken(broken) => {
                 let cost = (!broken.partial.is_empty()).then(|| self.estimate(&broken.partial));
                 let failure = self.failure(broken);
-                self.fail(failure, cost, logged).await
+                self.fail(failure, cost, shown).await
             }
-            Made::Unknown(partial) => self.fail(self.unknown(partial), None, logged).await,
+            Made::Unknown(partial) => self.fail(self.unknown(partial), None, shown).await,
         }
     }
 
-    async fn commit(&self, completion: Completion, logged: Option<u64>) -> Outcome {
+    async fn commit(&self, completion: Completion, shown: &Shown) -> Outcome {
         let engine = &self.engine;
         let claim = &self.ready.claim;
         let now = engine.clock.now();
@@ -61,17 +60,17 @@ impl Producer {
         let committed = self.committed(completion.body.clone(), now);
         let messages = match committed.pack() {
             Ok(messages) if messages.bytes() > MAX_PACKED_BYTES => {
-                return self.fail(self.too_long(completion.text), Some(completion.usage), logged).await;
+                return self.fail(self.too_long(completion.text), Some(completion.usage), shown).await;
             }
             Ok(messages) => messages,
             Err(error) => return self.not_committed(&error, completion.text),
         };
 
         let answer = answer(&commit, &committed, claim.created_at);
-        let turn = self.ended(State::Completed(commit));
+        let turn = self.ended(State::Completed(commit), shown);
         let counts = self.counts(messages.parts());
         let line = LedgerLine { counts, ..self.ledger_line(completion.usage, Phase::kept(completion.usage.source)) };
-        let log_end = logged.map(|events| LogEnd { events, committed: true });
+        let log_end = shown.log_end(true);
         let shard = engine.random.shard();
         let written = engine
             .retry(|conflicts| {
@@ -113,7 +112,7 @@ impl Producer {
         Outcome::Unwritten(Arc::new(self.unwritten(text)))
     }
 
-    async fn fail(&self, failure: Failure, cost: Option<Usage>, logged: Option<u64>) -> Outcome {
+    async fn fail(&self, failure: Failure, cost: Option<Usage>, shown: &Shown) -> Outcome {
         let engine = &self.engine;
         let claim = &self.ready.claim;
         let now = engine.clock.now();
@@ -121,12 +120,13 @@ impl Producer {
         let stored = if exhausted { Failure { outcome: Fate::Final, ..failure.clone() } } else { failure.clone() };
         let from_queue = self.ready.turn.place.is_some();
         let due = after_failure(now, &failure, claim.attempts, engine.random.chance()).filter(|_| from_queue);
-        let turn = self.ended(due.map_or_else(|| State::Failed(stored.clone()), |due| State::Queued { due }));
+        let state = due.map_or_else(|| State::Failed(stored.clone()), |due| State::Queued { due });
+        let turn = self.ended(state, shown);
         let line = match cost {
             Some(usage) => self.ledger_line(usage, Phase::Wasted),
             None => LedgerLine { cost: None, ..self.ledger_line(Usage::estimate("", ""), Phase::Released) },
         };
-        let log_end = logged.map(|events| LogEnd { events, committed: false });
+        let log_end = shown.log_end(false);
         let shard = engine.random.shard();
         let written = engine
             .retry(|conflicts| {
@@ -193,7 +193,7 @@ impl Producer {
         Counts { conversations: u64::from(begins), messages, remembered: self.ready.remembered }
     }
 
-    fn ended(&self, state: State) -> Turn {
+    fn ended(&self, state: State, shown: &Shown) -> Turn {
         // A turn from the queue that failed for good can be put back by hand.
         let from_queue = self.ready.turn.place.is_some();
         // What was asked belongs to a response, also to one that has no answer.
@@ -210,6 +210,7 @@ impl Producer {
         let mut turn = self.ready.turn.clone();
         turn.updated_at = self.engine.clock.now();
         turn.input = turn.input.filter(|_| keeps_input);
+        turn.streamed = shown.streamed;
         turn.state = state;
         turn
     }

@@ -20,7 +20,7 @@ use turnwise_engine::turn::{Input, TurnRequest};
 use utoipa::ToSchema;
 
 use super::turn_responses::TurnResponses;
-use super::{caller, standing, turn};
+use super::{Manner, caller, standing, turn};
 use crate::access::Principal;
 use crate::app::App;
 use crate::body::JsonBody;
@@ -54,6 +54,9 @@ pub(crate) struct ChatRequest {
     pub model: Option<String>,
     /// Answer as server-sent events.
     pub stream: Option<bool>,
+    /// With `stream`: whether another attempt's text may take the place of what was sent, should the attempt
+    /// that sends it die. Otherwise the stream ends with an error then.
+    pub restartable: Option<bool>,
     /// While another turn of the conversation is running: `wait` (default), `reject`, `enqueue` (202; it
     /// runs in its order) or `interrupt` (the running one is cancelled).
     pub on_busy: Option<String>,
@@ -68,9 +71,10 @@ pub(crate) struct ChatRequest {
 }
 
 /// Fields that say which turn it is or how to answer; everything else goes to the model.
-const OWN_FIELDS: [&str; 12] = [
+const OWN_FIELDS: [&str; 13] = [
     "history_turns",
     "history_tokens",
+    "restartable",
     "message",
     "project_id",
     "thread_id",
@@ -93,6 +97,7 @@ const FOREIGN_FIELDS: [(&str, &str); 2] = [("messages", "message"), ("input", "m
         ("Idempotency-Key" = Option<String>, Header, description = "Names the turn: `session:turn`, or any other text for a turn of a new conversation."),
         ("If-Match" = Option<String>, Header, description = "The number the turn must have."),
         ("Prefer" = Option<String>, Header, description = "`wait=n`: seconds to wait for a turn that is running. `respond-async`: 202 at once; the turn runs in the background."),
+        ("Last-Event-ID" = Option<u64>, Header, description = "With `stream`: goes on behind this event of the same turn."),
         ("Turnwise-Delivery" = Option<String>, Header, description = "`at-least-once` or `at-most-once`."),
         ("Turnwise-On-Busy" = Option<String>, Header, description = "`wait`, `reject`, `enqueue` or `interrupt`."),
     ),
@@ -113,7 +118,7 @@ pub(crate) async fn chat(
 ) -> Result<Response, Error> {
     let mut body = JsonBody::read(body).await?;
     let turn_headers = TurnHeaders::read(&headers, &mut body.faults);
-    let prefer = turn_headers.prefer;
+    let manner = Manner::read(&turn_headers, &mut body);
     let stream = body.flag("stream").unwrap_or(false);
     let request = turn_request(&app, &principal, &context, turn_headers, body, stream)?;
     let key = request.key.clone();
@@ -121,8 +126,8 @@ pub(crate) async fn chat(
         &app,
         context,
         request,
-        prefer,
-        |facts| sse::Chat::new(facts.clone()),
+        manner,
+        |facts| sse::Chat::new(key.clone(), facts.project.clone()),
         |facts, answer| {
             let project = facts.project.as_ref().map(ToString::to_string);
             serde_json::to_vec(&TurnBody::committed(&key, project, answer)).unwrap_or_default()

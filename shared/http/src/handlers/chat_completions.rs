@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde_json::{Value, json};
 use turnwise_core::digest::Digest;
+use turnwise_core::fault::Fault;
 use turnwise_core::id::TurnKey;
 use turnwise_core::json::{self, RawMap, kind_of};
 use turnwise_core::turn::{Lineage, OnBusy, Standing};
@@ -14,21 +15,21 @@ use turnwise_core::window::Window;
 use turnwise_engine::turn::{Answer, Input, TurnRequest};
 
 use super::turn_responses::TurnResponses;
-use super::{caller, turn};
+use super::{Manner, caller, turn};
 use crate::access::Principal;
 use crate::app::App;
 use crate::body::JsonBody;
 use crate::context::RequestContext;
 use crate::error::{Error, ErrorBody};
-use crate::params::TurnHeaders;
+use crate::params::{LAST_EVENT_ID, TurnHeaders};
 use crate::render;
-use crate::sse;
+use crate::sse::{self, Resume};
 
 /// See the same constant of `/v1/chat`.
 const INPUT_VERSION: u32 = 1;
 
 /// Fields that say how to answer, not what.
-const TRANSPORT_FIELDS: [&str; 3] = ["model", "stream", "stream_options"];
+const TRANSPORT_FIELDS: [&str; 4] = ["model", "restartable", "stream", "stream_options"];
 
 const ROLES: [&str; 6] = ["system", "developer", "user", "assistant", "tool", "function"];
 
@@ -40,6 +41,7 @@ const ROLES: [&str; 6] = ["system", "developer", "user", "assistant", "tool", "f
     params(
         ("Idempotency-Key" = Option<String>, Header, description = "Makes the request a durable turn: a retry gets the same bytes."),
         ("Prefer" = Option<String>, Header, description = "`wait=n`: seconds to wait for the same request when it is running."),
+        ("Last-Event-ID" = Option<u64>, Header, description = "With `stream` and the same key: goes on behind this event."),
         ("Turnwise-Delivery" = Option<String>, Header, description = "`at-least-once` or `at-most-once`."),
     ),
     responses(
@@ -60,11 +62,16 @@ pub(crate) async fn create_chat_completion(
     let turn_headers = TurnHeaders::read(&headers, &mut body.faults);
     let stream = body.flag("stream").unwrap_or(false);
     let include_usage = include_usage(&mut body);
+    let manner = Manner::read(&turn_headers, &mut body);
     check(&mut body);
     let key = turn_headers.key.as_deref().and_then(|key| body.faults.keep(TurnKey::hidden("Idempotency-Key", key)));
     body.faults.clone().into_result().map_err(Error::Invalid)?;
 
-    let shape = sse::ChatCompletion { include_usage };
+    let shape = sse::ChatCompletion::new(include_usage);
+    if stream && key.is_none() && turn_headers.last_event.is_some() {
+        let message = "Only the stream of a request with an Idempotency-Key can be resumed.";
+        return Err(Error::Invalid(Fault::new(LAST_EVENT_ID, message).into()));
+    }
     let Some(key) = key else { return once(&app, &principal, context, body, stream, shape).await };
     let request = TurnRequest {
         caller: caller(&principal, &context),
@@ -81,7 +88,7 @@ pub(crate) async fn create_chat_completion(
         standing: Standing::Behind,
         lineage: Lineage::default(),
     };
-    turn(&app, context, request, turn_headers.prefer, |_| shape, |_, answer| verbatim(answer)).await
+    turn(&app, context, request, manner, |_| shape, |_, answer| verbatim(answer)).await
 }
 
 async fn once(
@@ -96,8 +103,9 @@ async fn once(
     let input = input(principal, &mut body, stream);
     if stream {
         let (facts, frames) = app.engine.stream_once(caller, input)?;
-        context.note(|line| (line.model, line.why) = (facts.model.clone(), facts.why.clone()));
-        return Ok(sse::reply(&facts, false, frames, shape, context));
+        let resume = Resume::default();
+        let stream = sse::Stream { frames, shape, facts, replayed: false, resume, refuses: true };
+        return sse::reply(stream, context, &app.engine.clock).await;
     }
     let (facts, answer) = app.engine.answer_once(caller, input).await?;
     context.note(|line| line.answered(&facts, &answer, false));

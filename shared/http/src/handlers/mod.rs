@@ -8,11 +8,12 @@ use turnwise_engine::turn::{Answer, Caller, Facts, TurnRequest};
 
 use crate::access::Principal;
 use crate::app::App;
+use crate::body::JsonBody;
 use crate::context::RequestContext;
 use crate::error::{Error, turn_location};
-use crate::params::Prefer;
+use crate::params::{LAST_EVENT_ID, Prefer, TurnHeaders};
 use crate::render;
-use crate::sse::{self, Shape};
+use crate::sse::{self, Resume, Shape};
 use utoipa::ToSchema;
 
 pub(crate) mod admin;
@@ -53,16 +54,16 @@ async fn turn<S: Shape>(
     app: &App,
     context: RequestContext,
     request: TurnRequest,
-    prefer: Prefer,
+    manner: Manner,
     shape: impl FnOnce(&Facts) -> S,
     body: impl FnOnce(&Facts, &Answer) -> Vec<u8>,
 ) -> Result<Response, Error> {
     context.note(|line| line.turn = Some(request.key.to_string()));
     if request.input.stream {
         let (facts, replayed, frames) = app.engine.stream(request).await?;
-        context.note(|line| (line.model, line.why) = (facts.model.clone(), facts.why.clone()));
-        let shape = shape(&facts);
-        return Ok(sse::reply(&facts, replayed, frames, shape, context));
+        let (shape, resume) = (shape(&facts), manner.resume);
+        let stream = sse::Stream { frames, shape, facts, replayed, resume, refuses: true };
+        return sse::reply(stream, context, &app.engine.clock).await;
     }
     match app.engine.answer(request).await {
         Ok((started, answer)) => {
@@ -70,7 +71,22 @@ async fn turn<S: Shape>(
             context.note(|line| line.answered(facts, &answer, started.replayed));
             Ok(render::reply(facts, &answer, started.replayed, body(facts, &answer)))
         }
-        Err(error) => accepted(prefer, error),
+        Err(error) => accepted(manner.prefer, error),
+    }
+}
+
+/// How a client wants its turn told.
+#[derive(Debug, Clone, Copy)]
+struct Manner {
+    prefer: Prefer,
+    resume: Resume,
+}
+
+impl Manner {
+    fn read(headers: &TurnHeaders, body: &mut JsonBody) -> Self {
+        let restartable = body.flag("restartable").unwrap_or(false);
+        let resume = Resume { after: headers.last_event, field: LAST_EVENT_ID, restartable };
+        Self { prefer: headers.prefer, resume }
     }
 }
 

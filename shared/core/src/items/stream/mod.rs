@@ -18,7 +18,7 @@ use super::response::{ResponseObject, ResponseState};
 use super::response_id::response_id;
 use crate::id::TurnKey;
 use crate::json::RawMap;
-use crate::place::Place;
+use crate::position::Position;
 use crate::time::Timestamp;
 use crate::turn::{Failure, Outcome};
 use crate::usage::Usage;
@@ -121,7 +121,7 @@ pub struct ResponseStream {
     head: ResponseHead,
     items: ItemEvents,
     /// Of the next event.
-    place: Place,
+    next: Position,
 }
 
 impl ResponseStream {
@@ -129,7 +129,7 @@ impl ResponseStream {
     #[must_use]
     pub fn new(head: ResponseHead) -> Self {
         let items = ItemEvents::new(&head);
-        Self { head, items, place: Place { attempt: 1, position: 0 } }
+        Self { head, items, next: Position { stream: 1, index: 0 } }
     }
 
     /// How many events come before anything that the model says: a client that has seen
@@ -139,28 +139,29 @@ impl ResponseStream {
         if self.head.queued { 3 } else { 2 }
     }
 
-    /// The response waits for its `attempt`.
-    pub fn waiting(&mut self, attempt: u32) -> Vec<ResponseEvent> {
-        if !self.head.queued || self.place.position > 0 {
+    /// The response waits; its next stream will be `stream`.
+    pub fn waiting(&mut self, stream: u32) -> Vec<ResponseEvent> {
+        if !self.head.queued || self.next.index > 0 {
             return Vec::new();
         }
-        self.place.attempt = attempt;
+        self.next.stream = stream;
         vec![
             self.state("response.created", ResponseState::Queued),
             self.state("response.queued", ResponseState::Queued),
         ]
     }
 
-    /// The `attempt` makes the response from here on. If an earlier one had said
-    /// something, the response begins again.
-    pub fn begin(&mut self, attempt: u32) -> Vec<ResponseEvent> {
-        if self.place.position >= self.prelude() {
-            self.items = ItemEvents::new(&self.head);
-            self.place.position = 0;
+    /// From here on comes `stream`, of a turn that gets `number`. If an earlier one had said something, the response
+    /// begins again.
+    pub fn begin(&mut self, stream: u32, number: u64) -> Vec<ResponseEvent> {
+        if self.next.index >= self.prelude() {
+            self.next.index = 0;
         }
-        self.place.attempt = attempt;
-        let mut events = self.waiting(attempt);
-        if self.place.position == 0 {
+        self.head.number = number;
+        self.items = ItemEvents::new(&self.head);
+        self.next.stream = stream;
+        let mut events = self.waiting(stream);
+        if self.next.index == 0 {
             events.push(self.state("response.created", ResponseState::InProgress));
         }
         events.push(self.state("response.in_progress", ResponseState::InProgress));
@@ -186,8 +187,8 @@ impl ResponseStream {
     /// the error object `error`; behind number `seen` if that is more than was made here,
     /// because what a client saw last need not have been kept.
     pub fn failed(&mut self, failure: &Failure, error: &Value, seen: Option<u64>) -> Vec<ResponseEvent> {
-        if let Some(seen) = seen.map(Place::of).filter(|seen| seen.attempt == self.place.attempt) {
-            self.place.position = self.place.position.max(seen.position + 1);
+        if let Some(seen) = seen.map(Position::of).filter(|seen| seen.stream == self.next.stream) {
+            self.next.index = self.next.index.max(seen.index + 1);
         }
         let (bodies, told) = self.items.break_off();
         let mut events = self.numbered(bodies);
@@ -208,10 +209,14 @@ impl ResponseStream {
         self.event(json!({"type": "error", "error": error, "code": code, "message": message, "param": param}))
     }
 
-    /// The number of the event told last, 0 before the first.
+    /// The same event as no part of the stream: with the number of the one before it.
     #[must_use]
-    pub fn last_number(&self) -> u64 {
-        Place { position: self.place.position.saturating_sub(1), ..self.place }.number()
+    pub fn error_aside(&mut self, error: &Value) -> ResponseEvent {
+        let next = self.next;
+        self.next.index = next.index.saturating_sub(1);
+        let event = self.error(error);
+        self.next = next;
+        event
     }
 
     fn end(&mut self, answer: &Answered<'_>, output: Vec<Value>) -> ResponseEvent {
@@ -238,8 +243,8 @@ impl ResponseStream {
     }
 
     fn event(&mut self, mut body: Value) -> ResponseEvent {
-        let number = self.place.number();
-        self.place.position += 1;
+        let number = self.next.number();
+        self.next.index += 1;
         body["sequence_number"] = json!(number);
         let name = body["type"].as_str().unwrap_or_default().to_owned();
         ResponseEvent { number, name, body }

@@ -3,10 +3,9 @@
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
-use serde_json::{Value, json};
+use serde_json::Value;
 use turnwise_core::id::TurnKey;
-use turnwise_core::items::{ResponseObject, ResponseState, RowId, output_items, response_id, with_ids};
-use turnwise_core::json::RawMap;
+use turnwise_core::items::{ResponseHead, ResponseState};
 use turnwise_core::turn::State;
 use turnwise_engine::responses::FoundResponse;
 use turnwise_engine::turn::Answer;
@@ -16,21 +15,17 @@ use crate::render;
 /// A response that has its answer.
 pub(super) fn answered(key: &TurnKey, answer: &Answer) -> Vec<u8> {
     let completion: Value = serde_json::from_str(answer.output.get()).unwrap_or_default();
-    let row = RowId::of_turn(answer.number.unwrap_or(0));
-    ResponseObject {
-        id: &response_id(key),
+    let head = ResponseHead {
+        key: key.clone(),
         created_at: answer.created_at,
-        state: ResponseState::of_completion(&completion, answer.completed_at),
-        model: &answer.model,
-        output: with_ids(output_items(&completion), &key.conversation, row, answer.inputs),
-        usage: Some(answer.usage),
-        previous_response_id: text(&answer.echo, "previous_response_id").as_deref(),
-        conversation: text(&answer.echo, "conversation").as_deref(),
-        echo: &answer.echo,
-    }
-    .to_json()
-    .to_string()
-    .into_bytes()
+        model: answer.model.clone(),
+        echo: answer.echo.clone(),
+        number: answer.number.unwrap_or(0),
+        inputs: answer.inputs,
+        queued: false,
+    };
+    let state = ResponseState::of_completion(&completion, answer.completed_at);
+    bytes(&head.object(state, head.output(&completion), Some(answer.usage)))
 }
 
 /// A response as it stands, with the headers that name its turn.
@@ -46,46 +41,16 @@ pub(super) fn found(response: &FoundResponse) -> Response {
 }
 
 fn unanswered(response: &FoundResponse) -> Vec<u8> {
-    let turn = &response.found.turn;
-    let (state, partial) = match &turn.state {
+    let (state, partial) = match &response.found.turn.state {
         State::Queued { .. } => (ResponseState::Queued, ""),
         // Its answer is given elsewhere; without one it is still being made.
         State::Processing | State::Completed(_) => (ResponseState::InProgress, ""),
         State::Failed(failure) => (ResponseState::of_failure(failure), failure.partial.as_str()),
     };
-    let nothing = RawMap::new();
-    let echo = response.input.as_ref().map_or(&nothing, |input| &input.echo);
-    let inputs = response.input.as_ref().and_then(|input| input.items.as_ref());
-    let inputs = inputs.and_then(|items| serde_json::from_str::<Vec<Value>>(items.get()).ok()).unwrap_or_default();
-    let row = RowId::of_turn(0);
-    ResponseObject {
-        id: &response_id(&turn.key),
-        created_at: turn.created_at,
-        state,
-        model: &response.model,
-        output: with_ids(broken_off(partial), &turn.key.conversation, row, inputs.len()),
-        usage: None,
-        previous_response_id: text(echo, "previous_response_id").as_deref(),
-        conversation: text(echo, "conversation").as_deref(),
-        echo,
-    }
-    .to_json()
-    .to_string()
-    .into_bytes()
+    let head = response.head();
+    bytes(&head.object(state, head.broken_off(partial), None))
 }
 
-/// What had arrived of an answer, as the item that it was to become.
-fn broken_off(partial: &str) -> Vec<Value> {
-    if partial.is_empty() {
-        return Vec::new();
-    }
-    let mut items = output_items(&json!({"choices": [{"message": {"role": "assistant", "content": partial}}]}));
-    for item in &mut items {
-        item["status"] = json!("incomplete");
-    }
-    items
-}
-
-fn text(echo: &RawMap, name: &str) -> Option<String> {
-    echo.get(name).and_then(|raw| serde_json::from_str(raw.get()).ok())
+fn bytes(object: &Value) -> Vec<u8> {
+    object.to_string().into_bytes()
 }

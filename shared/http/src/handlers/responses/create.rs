@@ -8,6 +8,7 @@ use axum::response::Response;
 use turnwise_core::id::TurnKey;
 use turnwise_engine::responses::Responded;
 
+use super::super::Manner;
 use super::super::turn_responses::TurnResponses;
 use super::body;
 use super::request::request;
@@ -16,8 +17,9 @@ use crate::app::App;
 use crate::body::JsonBody;
 use crate::context::RequestContext;
 use crate::error::{Error, ErrorBody};
-use crate::params::{Prefer, TurnHeaders};
+use crate::params::TurnHeaders;
 use crate::render;
+use crate::sse::{self, Resume};
 
 /// Makes a response, in OpenAI's shape.
 ///
@@ -54,27 +56,34 @@ pub(crate) async fn create_response(
 ) -> Result<Response, Error> {
     let mut body = JsonBody::read(body).await?;
     let turn_headers = TurnHeaders::read(&headers, &mut body.faults);
-    let prefer = turn_headers.prefer;
+    let manner = Manner::read(&turn_headers, &mut body);
     let request = request(&principal, &context, turn_headers, body)?;
     let responded = app.engine.respond(request).await.inspect_err(|error| note_failed(&context, error))?;
-    Ok(reply(&context, prefer, responded))
+    reply(&app, context, manner, responded).await
 }
 
-fn reply(context: &RequestContext, prefer: Prefer, responded: Responded) -> Response {
+async fn reply(app: &App, context: RequestContext, manner: Manner, responded: Responded) -> Result<Response, Error> {
+    let context = &context;
     match responded {
         Responded::Answered { key, facts, replayed, answer } => {
             note_turn(context, facts.key.as_ref());
             context.note(|line| line.answered(&facts, &answer, replayed));
-            render::reply(&facts, &answer, replayed, body::answered(&key, &answer))
+            Ok(render::reply(&facts, &answer, replayed, body::answered(&key, &answer)))
+        }
+        Responded::Streamed { head, facts, replayed, frames } => {
+            note_turn(context, facts.key.as_ref());
+            let (shape, resume) = (sse::ResponseShape::new(*head), Resume { after: None, ..manner.resume });
+            let stream = sse::Stream { frames, shape, facts, replayed, resume, refuses: true };
+            sse::reply(stream, context.clone(), &app.engine.clock).await
         }
         Responded::Pending(found) => {
             note_turn(context, Some(&found.found.turn.key));
             let mut response = body::found(&found);
-            if prefer.respond_async {
+            if manner.prefer.respond_async {
                 let applied = (HeaderName::from_static("preference-applied"), "respond-async".to_owned());
                 render::put_headers(&mut response, vec![applied]);
             }
-            response
+            Ok(response)
         }
     }
 }

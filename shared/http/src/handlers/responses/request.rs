@@ -22,7 +22,7 @@ use crate::params::{TurnHeaders, parse_delivery};
 const INPUT_VERSION: u32 = 1;
 
 /// Fields of ours, which no model is sent.
-const OWN_FIELDS: [&str; 4] = ["project_id", "delivery", "on_busy", "wait_timeout_s"];
+const OWN_FIELDS: [&str; 5] = ["project_id", "delivery", "on_busy", "restartable", "wait_timeout_s"];
 
 /// Fields that say how to answer, not what.
 const TRANSPORT_FIELDS: [&str; 3] = ["background", "stream", "stream_options"];
@@ -39,6 +39,7 @@ pub(super) fn request(
     let place = place(&mut body);
     let stored = body.flag("store").unwrap_or(true);
     let background = body.flag("background").unwrap_or(false) || headers.prefer.respond_async;
+    let stream = body.flag("stream").unwrap_or(false);
     check(&mut body, stored, background, &place);
     let turn = headers.key.as_deref().and_then(|key| body.faults.keep(TurnId::of_key("Idempotency-Key", key)));
     let project = body.text("project_id");
@@ -76,7 +77,7 @@ pub(super) fn request(
             window: Window::default(),
             api_key: principal.api_key.clone(),
             user: principal.user.clone(),
-            stream: false,
+            stream,
         },
     })
 }
@@ -144,10 +145,6 @@ fn conversation(body: &mut JsonBody) -> Option<ConversationId> {
 }
 
 fn check(body: &mut JsonBody, stored: bool, background: bool, place: &Place) {
-    if body.flag("stream").unwrap_or(false) {
-        let message = "Streaming of /v1/responses is not available yet; /v1/chat/completions streams.";
-        body.faults.add("stream", message);
-    }
     if background && !stored {
         body.faults.add("background", "A response made in the background is read back later: it must be stored.");
     }
