@@ -1,4 +1,5 @@
 //! A response's events, over chunks of any shape.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::collections::BTreeMap;
 

@@ -108,6 +108,7 @@ pub(crate) fn turn(engine: Engine, reader: Reader, first: Source) -> Frames {
         stream: None,
         seen: 0,
         logged: 0,
+        is_moving: false,
         waits: None,
         ended: false,
     };
@@ -154,6 +155,8 @@ struct Follower {
     seen: usize,
     /// Events of it that were read from its log: a batch of it begins behind them.
     logged: usize,
+    /// Whether its log was growing at the last look.
+    is_moving: bool,
     /// The stream that is waited for, once that was told.
     waits: Option<u32>,
     ended: bool,
@@ -211,6 +214,11 @@ impl Follower {
         if let Some(stream) = live.begun().await {
             self.begin(stream, live.facts.number.unwrap_or(0), None);
         }
+        if !self.ready.is_empty() {
+            // Nobody waits for the first event to be told that it comes.
+            self.source = Some(Source::Live(live));
+            return;
+        }
         match live.look(self.seen).await {
             Look::Events(events) => {
                 self.tell(events);
@@ -229,8 +237,15 @@ impl Follower {
 
     /// Reads the log of a turn that another process makes.
     async fn follow_log(&mut self, marks: Marks) -> Result<(), Error> {
+        if std::mem::take(&mut self.is_moving) {
+            self.engine.clock.sleep(LOG_POLL_MOVING).await;
+        }
         if marks.is_first() {
             self.begin(1, marks.number, None);
+        }
+        if !self.ready.is_empty() {
+            self.source = Some(Source::Elsewhere(marks));
+            return Ok(());
         }
         if let Some(streamed) = marks.streamed {
             let page = match self.read_log(&streamed).await {
@@ -240,22 +255,18 @@ impl Follower {
             if !page.events.is_empty() {
                 self.begin(streamed.stream, marks.number, None);
                 self.tell_logged(page.events);
-                if page.end.is_none() {
-                    self.engine.clock.sleep(LOG_POLL_MOVING).await;
-                    self.source = Some(Source::Elsewhere(marks));
-                    return Ok(());
-                }
+                self.source = Some(Source::Elsewhere(marks));
+                self.is_moving = page.end.is_none();
+                return Ok(());
             }
         }
         // Ended, or silent: the turn itself tells. Looking is also what takes over a turn
         // whose attempt has died.
-        match self.look().await? {
-            Source::Elsewhere(now) if now == marks => {
-                self.engine.clock.sleep(LOG_POLL_IDLE).await;
-                self.source = Some(Source::Elsewhere(now));
-            }
-            other => self.source = Some(other),
+        let now = self.look().await?;
+        if matches!(&now, Source::Elsewhere(now) if *now == marks) {
+            self.engine.clock.sleep(LOG_POLL_IDLE).await;
         }
+        self.source = Some(now);
         Ok(())
     }
 

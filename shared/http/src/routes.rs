@@ -141,7 +141,7 @@ pub const ROUTES: &[Route] = &[
     Route {
         method: "GET",
         path: "/v1/responses/{id}",
-        function: Function::Conversations,
+        function: Function::Stream,
         entry: Entry::Keyed,
         handler: || get(handlers::responses::get::get_response),
     },
@@ -197,7 +197,7 @@ pub const ROUTES: &[Route] = &[
     Route {
         method: "GET",
         path: "/v1/turns/{key}",
-        function: Function::Conversations,
+        function: Function::Stream,
         entry: Entry::Keyed,
         handler: || get(handlers::turns::get_turn),
     },

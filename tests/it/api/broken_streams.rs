@@ -3,7 +3,7 @@
 
 use serde_json::json;
 use turnwise_tests::app::TestApp;
-use turnwise_tests::scripted::Script;
+use turnwise_tests::scripted::{Gate, Script};
 
 use super::{CHAT, ROUTES, ask_as, names, text_in, text_of};
 
@@ -79,14 +79,37 @@ async fn without_a_key_there_is_an_error_event_too() {
 }
 
 #[tokio::test]
-async fn a_refusal_before_the_first_word_is_an_error_event() {
+async fn a_refusal_before_the_first_word_is_an_error_a_client_can_act_on() {
     for path in ROUTES {
         let app = TestApp::start().await;
         app.provider.enqueue(Script::refuse(429).header("retry-after-ms", "1500"));
-        let events = app.sse(path, &ask_as(path, "hello", true)).await;
-        let error = events.last().unwrap().json()["error"].clone();
+        let reply = app.post_with(path, &KEY, &ask_as(path, "hello", true)).await;
+        assert_eq!((reply.status, reply.header("retry-after-ms")), (429, "1500"), "{}", reply.text());
+        assert_eq!((reply.header("content-type"), reply.header("turnwise-turn")), ("application/json", "s:1"));
+        let error = reply.json()["error"].clone();
         assert_eq!((&error["code"], &error["retry_after_s"]), (&json!("rate_limit_exceeded"), &json!(1.5)));
-        assert_eq!((&error["partial"], error.get("partial_text")), (&json!(false), None));
+        let retry = app.open(path, &KEY, &ask_as(path, "hello", true)).await.rest().await;
+        assert_eq!(text_in(&retry), "Hello from the script.");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_that_takes_its_time_is_an_error_event() {
+    for path in ROUTES {
+        let app = TestApp::start().await;
+        let gate = Gate::closed();
+        app.provider.enqueue(Script::refuse(429).gated(&gate));
+        let mut events = app.open(path, &KEY, &ask_as(path, "hello", true)).await;
+        assert_eq!(events.status, 200);
+        gate.open();
+        let last = loop {
+            let event = events.next().await.unwrap();
+            if event.event != "turn" {
+                break event;
+            }
+        };
+        assert_eq!(last.json()["error"]["code"], "rate_limit_exceeded");
+        assert_eq!(events.next().await, None);
     }
 }
 

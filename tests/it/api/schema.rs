@@ -87,6 +87,7 @@ async fn errors_are_openais_errors() {
         assert!(reply.status >= 400);
         check(&reply.json(), "ErrorResponse");
     }
+    app.provider.otherwise(Script::answer("one two").end_after(1));
     let events = app.sse(COMPLETIONS, &with(body, "stream", true)).await;
     check(&events.last().unwrap().json(), "ErrorResponse");
 }

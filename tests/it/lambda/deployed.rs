@@ -26,10 +26,10 @@ async fn conversations_are_read_back() {
     let turns = conversations.call(&Event::get("/v1/threads/c/turns").query("limit", "1")).await.json();
     assert_eq!((&turns["total"], &turns["has_more"]), (&json!(2), &json!(true)), "{turns}");
 
-    let turn = conversations.call(&Event::get("/v1/turns/c:2")).await;
+    let turn = stream.call(&Event::get("/v1/turns/c:2")).await;
     assert_eq!(turn.status, 200, "{}", turn.body);
     assert!(turn.body.contains("Echo: message 2"), "{}", turn.body);
-    assert_eq!(conversations.call(&Event::get("/v1/turns/c:3")).await.status, 404);
+    assert_eq!(stream.call(&Event::get("/v1/turns/c:3")).await.status, 404);
     assert_eq!(conversations.call(&chat("c:3", &json!({"message": "Hi"}))).await.status, 404, "a route of `stream`");
 }
 

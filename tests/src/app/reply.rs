@@ -133,14 +133,15 @@ impl Events {
     }
 }
 
-/// The event of a block of lines; `None` for a comment.
+/// The event of a block of lines; `None` for a comment and for progress, which comes when
+/// it comes.
 fn event(block: &str) -> Option<Sse> {
     let field = |name: &str| {
         let values = block.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         values.map(|value| value.strip_prefix(' ').unwrap_or(value)).collect::<Vec<_>>().join("\n")
     };
     let event = Sse { event: field("event"), id: field("id"), data: field("data") };
-    (!event.data.is_empty()).then_some(event)
+    (!event.data.is_empty() && event.event != "progress").then_some(event)
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {

@@ -5,9 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-/// The routes that generate, and so must stream; every other route must not.
-const GENERATING: [(&str, &str); 3] =
-    [("POST", "/v1/chat"), ("POST", "/v1/chat/completions"), ("POST", "/v1/responses")];
+/// The routes that tell a turn while it is made, and so must stream; every other route must
+/// not.
+const STREAMED: [(&str, &str); 5] = [
+    ("GET", "/v1/responses/{id}"),
+    ("GET", "/v1/turns/{key}"),
+    ("POST", "/v1/chat"),
+    ("POST", "/v1/chat/completions"),
+    ("POST", "/v1/responses"),
+];
 
 /// Part of the address that API Gateway invokes a function at when it streams the answer.
 const STREAMING: &str = "/response-streaming-invocations";
@@ -20,7 +26,7 @@ const VISIBILITY_FACTOR: u64 = 6;
 
 /// Checks the template as CloudFormation would get it.
 pub(super) fn check(template: &Value) -> Result<()> {
-    streams_where_it_generates(template)?;
+    streams_where_it_should(template)?;
     roles_are_narrow(template)?;
     functions_are_apart(template)?;
     state_is_safe(template)
@@ -43,21 +49,21 @@ pub(super) fn routes(template: &Value) -> Result<BTreeMap<(String, String), &Val
 }
 
 /// A misspelt transfer mode passes every linter and answers buffered; only the translation shows it.
-fn streams_where_it_generates(template: &Value) -> Result<()> {
+fn streams_where_it_should(template: &Value) -> Result<()> {
     let routes = routes(template)?;
-    let generating = GENERATING.map(|(method, path)| (method.to_owned(), path.to_owned()));
+    let streamed = STREAMED.map(|(method, path)| (method.to_owned(), path.to_owned()));
     let streaming: BTreeSet<_> =
         routes.iter().filter(|(_, integration)| integration.to_string().contains(STREAMING)).map(|(r, _)| r).collect();
-    let expected: BTreeSet<_> = generating.iter().collect();
+    let expected: BTreeSet<_> = streamed.iter().collect();
     ensure!(streaming == expected, "these routes stream: {streaming:?}, and these should: {expected:?}");
-    for route in &generating {
+    for route in &streamed {
         let integration = routes[route];
         let mode = integration.get("responseTransferMode").and_then(Value::as_str);
         ensure!(mode == Some("STREAM"), "{route:?} has the transfer mode {mode:?}");
         let timeout_ms = integration.get("timeoutInMillis").and_then(Value::as_u64);
         ensure!(timeout_ms == Some(STREAM_TIMEOUT_MS), "{route:?} ends after {timeout_ms:?} ms");
     }
-    println!("   {} routes, {} of them stream", routes.len(), generating.len());
+    println!("   {} routes, {} of them stream", routes.len(), streamed.len());
     Ok(())
 }
 

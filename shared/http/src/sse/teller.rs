@@ -127,12 +127,16 @@ impl<S: Shape> Teller<S> {
             Frame::Began { stream, number, instead_of } => self.begin(stream, number, instead_of),
             Frame::Event(Event::Chunk(chunk)) => {
                 let told = self.stream.shape.chunk(&chunk);
-                if !told.is_empty() {
-                    (self.has_content, self.has_spoken) = (true, true);
-                }
                 self.tokens += 1;
+                if told.is_empty() {
+                    return Ok(Vec::new());
+                }
+                self.has_content = true;
                 let mut events = self.pass(told);
-                events.extend(self.progress());
+                if !events.is_empty() {
+                    self.has_spoken = true;
+                    events.extend(self.progress());
+                }
                 Ok(events)
             }
             Frame::Event(Event::Finished) => Ok(Vec::new()),
@@ -240,7 +244,7 @@ impl<S: Shape> Teller<S> {
 
     /// Ends the stream with what is no part of it.
     fn stop(&mut self, error: Error) -> Result<Vec<Sse>, Error> {
-        if !self.status_sent && !self.has_content {
+        if !self.status_sent {
             return self.refuse(error);
         }
         self.ended = true;

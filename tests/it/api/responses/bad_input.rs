@@ -54,7 +54,6 @@ async fn what_is_missing_or_excludes_each_other_is_told() {
         (json!({"model": "gpt-4o-mini"}), "input"),
         (asking(Value::Null), "input"),
         (asking(json!({})), "input"),
-        (with(asking("a"), "stream", true), "stream"),
         (with(asking("a"), "conversation", json!({})), "conversation.id"),
         (with(asking("a"), "conversation", json!({"id": "a#b"})), "conversation.id"),
         (with(asking("a"), "conversation", ""), "conversation"),
@@ -69,13 +68,6 @@ async fn what_is_missing_or_excludes_each_other_is_told() {
         assert_eq!(fields(&app, &body).await, [field], "{body}");
     }
     check_untouched(&app).await;
-}
-
-#[tokio::test]
-async fn the_message_about_streaming_says_where_to_stream() {
-    let app = TestApp::start().await;
-    let reply = app.post(RESPONSES, &with(asking("a"), "stream", true)).await;
-    assert!(reply.json()["error"]["message"].as_str().unwrap().contains("/v1/chat/completions"), "{}", reply.text());
 }
 
 #[tokio::test]

@@ -14,17 +14,29 @@ async fn what_no_response_is_called_is_not_found() {
     let app = TestApp::start().await;
     for id in ["resp_unknown", "resp_", "x", "resp_Yzp0", "resp_Yzp0%3D", "%00", "resp_fms6dHVybg"] {
         check_error(&app.get(&format!("{RESPONSES}/{id}")).await, 404, "response_not_found", "");
+        check_error(&app.get(&format!("{RESPONSES}/{id}?stream=true")).await, 404, "response_not_found", "");
         check_error(&app.get(&format!("{RESPONSES}/{id}/input_items")).await, 404, "response_not_found", "");
     }
 }
 
 #[tokio::test]
-async fn streaming_is_not_available_yet() {
+async fn a_response_is_read_whole_unless_its_stream_is_asked_for() {
     let app = TestApp::start().await;
     let response = respond(&app, &asking("hello")).await;
     let path = super::path(&response);
-    check_error(&app.get(&format!("{path}?stream=true")).await, 400, "invalid_request", "stream");
-    check_error(&app.get(&format!("{path}?stream=maybe")).await, 400, "invalid_request", "stream");
+    for (query, field) in [
+        ("stream=maybe", "stream"),
+        ("stream=true&restartable=1", "restartable"),
+        ("starting_after=0", "starting_after"),
+        ("stream=true&starting_after=-1", "starting_after"),
+        ("stream=true&starting_after=x", "starting_after"),
+        ("stream=true&starting_after=", "starting_after"),
+        ("stream=true&starting_after=99999", "starting_after"),
+        ("stream=true&starting_after=18446744073709551615", "starting_after"),
+        ("stream=true&starting_after=18446744073709551616", "starting_after"),
+    ] {
+        check_error(&app.get(&format!("{path}?{query}")).await, 400, "invalid_request", field);
+    }
     assert_eq!(ok(&app.get(&format!("{path}?stream=false&include[]=reasoning.encrypted_content")).await), response);
 }
 
