@@ -1,0 +1,116 @@
+//! The answer to a request, as one message and as the deltas that amount to it.
+
+use serde_json::{Value, json};
+use turnwise_core::generation::Generation;
+use turnwise_core::usage::{Source, Usage, estimate_tokens};
+
+use super::pieces::words;
+use super::request::{self, Said, Speaker};
+
+pub(super) use super::pieces::MAX_PIECES;
+
+/// Characters to a token, as [`estimate_tokens`] counts.
+const CHARS_PER_TOKEN: usize = 4;
+
+/// All that a refusal says.
+const REFUSAL: &str = "I'm sorry, but I can't repeat that.";
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub(super) struct Answer {
+    /// What is thought before anything is said.
+    reasoning: Option<String>,
+    content: Content,
+    pub(super) finish_reason: &'static str,
+    pub(super) usage: Usage,
+}
+
+#[derive(Debug, Clone)]
+enum Content {
+    Text(String),
+    Refusal(&'static str),
+}
+
+impl Answer {
+    /// The answer to `generation`.
+    pub(super) fn to(generation: &Generation, refuses: bool) -> Self {
+        let messages = request::messages(generation);
+        let said = request::said(&messages);
+        let (content, finish_reason) =
+            if refuses { (Content::Refusal(REFUSAL), "stop") } else { echo(&said, generation) };
+        let reasoning = request::reasons(&generation.fields).then(|| reasoning(&said, &content));
+        let usage = Usage {
+            input: request::input_tokens(&messages),
+            cache_read: 0,
+            cache_write: 0,
+            output: content.tokens(),
+            reasoning: reasoning.as_deref().map_or(0, estimate_tokens),
+            source: Source::Reported,
+        };
+        Self { reasoning, content, finish_reason, usage }
+    }
+
+    /// The whole message.
+    pub(super) fn message(&self) -> Value {
+        let mut message = json!({"role": "assistant", "content": null, "refusal": null});
+        if let Some(reasoning) = &self.reasoning {
+            message["reasoning_content"] = json!(reasoning);
+        }
+        match &self.content {
+            Content::Text(text) => message["content"] = json!(text),
+            Content::Refusal(text) => message["refusal"] = json!(text),
+        }
+        message
+    }
+
+    /// The delta before the first piece.
+    pub(super) fn opening(&self) -> Value {
+        match &self.content {
+            Content::Text(_) => json!({"role": "assistant", "content": ""}),
+            Content::Refusal(_) => json!({"role": "assistant", "content": null}),
+        }
+    }
+
+    /// The deltas after the opening, each a piece: a word.
+    pub(super) fn deltas(&self) -> Vec<Value> {
+        let reasoning = self.reasoning.as_deref().map(words).unwrap_or_default();
+        let reasoning = reasoning.into_iter().map(|word| json!({"reasoning_content": word}));
+        let content: Vec<Value> = match &self.content {
+            Content::Text(text) => words(text).into_iter().map(|word| json!({"content": word})).collect(),
+            Content::Refusal(text) => words(text).into_iter().map(|word| json!({"refusal": word})).collect(),
+        };
+        reasoning.chain(content).collect()
+    }
+}
+
+impl Content {
+    fn tokens(&self) -> u64 {
+        match self {
+            Self::Text(text) => estimate_tokens(text),
+            Self::Refusal(text) => estimate_tokens(text),
+        }
+    }
+}
+
+/// What was said, repeated as far as the request's limit allows.
+fn echo(said: &Said, generation: &Generation) -> (Content, &'static str) {
+    let whole = format!("Echo: {}", said.text);
+    let most_chars = request::max_tokens(&generation.fields).map(|tokens| tokens.saturating_mul(CHARS_PER_TOKEN));
+    let kept: String = whole.chars().take(most_chars.unwrap_or(usize::MAX)).collect();
+    let finish_reason = if kept.len() < whole.len() { "length" } else { "stop" };
+    (Content::Text(kept), finish_reason)
+}
+
+fn reasoning(said: &Said, content: &Content) -> String {
+    let who = match said.by {
+        Speaker::User | Speaker::EarlierUser => "user",
+        Speaker::Tools => "tools",
+    };
+    let count = said.text.split_whitespace().count();
+    let (noun, pronoun) = if count == 1 { ("word", "it") } else { ("words", "them") };
+    let plan = match content {
+        Content::Text(_) => format!("repeat {pronoun}"),
+        Content::Refusal(_) => "refuse".to_owned(),
+    };
+    format!("The {who} said {count} {noun}; I {plan}.")
+}
