@@ -4,13 +4,14 @@ use serde_json::{Value, json};
 use turnwise_core::generation::Generation;
 use turnwise_core::usage::{Source, Usage, estimate_tokens};
 
-use super::pieces::words;
+use super::pieces::{CHARS_PER_TOKEN, tokens, words};
 use super::request::{self, Said, Speaker};
+use super::structured::structured;
 
-pub(super) use super::pieces::MAX_PIECES;
-
-/// Characters to a token, as [`estimate_tokens`] counts.
-const CHARS_PER_TOKEN: usize = 4;
+/// Longest JSON made from schemas, in bytes: far more than anybody looks at, and even
+/// in chunks of a token each well within
+/// [`MAX_ANSWER_BYTES`](turnwise_core::limits::MAX_ANSWER_BYTES).
+const MAX_SAMPLE_BYTES: usize = 32 * 1024;
 
 /// All that a refusal says.
 const REFUSAL: &str = "I'm sorry, but I can't repeat that.";
@@ -28,6 +29,8 @@ pub(super) struct Answer {
 #[derive(Debug, Clone)]
 enum Content {
     Text(String),
+    /// A text that is one JSON value.
+    Json(String),
     Refusal(&'static str),
 }
 
@@ -36,8 +39,7 @@ impl Answer {
     pub(super) fn to(generation: &Generation, refuses: bool) -> Self {
         let messages = request::messages(generation);
         let said = request::said(&messages);
-        let (content, finish_reason) =
-            if refuses { (Content::Refusal(REFUSAL), "stop") } else { echo(&said, generation) };
+        let (content, finish_reason) = content(&said, generation, refuses);
         let reasoning = request::reasons(&generation.fields).then(|| reasoning(&said, &content));
         let usage = Usage {
             input: request::input_tokens(&messages),
@@ -57,7 +59,7 @@ impl Answer {
             message["reasoning_content"] = json!(reasoning);
         }
         match &self.content {
-            Content::Text(text) => message["content"] = json!(text),
+            Content::Text(text) | Content::Json(text) => message["content"] = json!(text),
             Content::Refusal(text) => message["refusal"] = json!(text),
         }
         message
@@ -66,17 +68,18 @@ impl Answer {
     /// The delta before the first piece.
     pub(super) fn opening(&self) -> Value {
         match &self.content {
-            Content::Text(_) => json!({"role": "assistant", "content": ""}),
+            Content::Text(_) | Content::Json(_) => json!({"role": "assistant", "content": ""}),
             Content::Refusal(_) => json!({"role": "assistant", "content": null}),
         }
     }
 
-    /// The deltas after the opening, each a piece: a word.
+    /// The deltas after the opening, each a piece: a word, or a token of JSON.
     pub(super) fn deltas(&self) -> Vec<Value> {
         let reasoning = self.reasoning.as_deref().map(words).unwrap_or_default();
         let reasoning = reasoning.into_iter().map(|word| json!({"reasoning_content": word}));
         let content: Vec<Value> = match &self.content {
             Content::Text(text) => words(text).into_iter().map(|word| json!({"content": word})).collect(),
+            Content::Json(text) => tokens(text).into_iter().map(|token| json!({"content": token})).collect(),
             Content::Refusal(text) => words(text).into_iter().map(|word| json!({"refusal": word})).collect(),
         };
         reasoning.chain(content).collect()
@@ -86,9 +89,20 @@ impl Answer {
 impl Content {
     fn tokens(&self) -> u64 {
         match self {
-            Self::Text(text) => estimate_tokens(text),
+            Self::Text(text) | Self::Json(text) => estimate_tokens(text),
             Self::Refusal(text) => estimate_tokens(text),
         }
+    }
+}
+
+/// What is answered, and why it ends.
+fn content(said: &Said, generation: &Generation, refuses: bool) -> (Content, &'static str) {
+    if refuses {
+        return (Content::Refusal(REFUSAL), "stop");
+    }
+    match structured(&generation.fields, &said.text, MAX_SAMPLE_BYTES) {
+        Some(json) => (Content::Json(json), "stop"),
+        None => echo(said, generation),
     }
 }
 
@@ -110,6 +124,7 @@ fn reasoning(said: &Said, content: &Content) -> String {
     let (noun, pronoun) = if count == 1 { ("word", "it") } else { ("words", "them") };
     let plan = match content {
         Content::Text(_) => format!("repeat {pronoun}"),
+        Content::Json(_) => "answer in JSON".to_owned(),
         Content::Refusal(_) => "refuse".to_owned(),
     };
     format!("The {who} said {count} {noun}; I {plan}.")

@@ -3,11 +3,15 @@
 //! work without a provider.
 //!
 //! - `wishes`: the fields that only it knows; `request`: what it heeds of all others
-//! - `answer`: what it says, whole and in `pieces`
+//! - `answer`: what it says, whole and in `pieces`; `structured`: what it says in JSON
+//! - `sample`: values for a JSON schema; `ordered`: JSON in the order it is written
 
 mod answer;
+mod ordered;
 mod pieces;
 mod request;
+mod sample;
+mod structured;
 mod wishes;
 
 #[cfg(test)]
@@ -26,13 +30,17 @@ use crate::error::Error;
 ///
 /// What it does with a request, the first rule that holds:
 /// - `echo_refusal: true`: refuses.
+/// - `response_format` with `json_object` or `json_schema`: answers in JSON, in the
+///   second case with a small value that is valid against the schema.
 /// - Otherwise it repeats: the outputs of tools at the end of the messages, else the
-///   last user message. `max_tokens` and `max_completion_tokens` cut that.
+///   last user message. `max_tokens` and `max_completion_tokens` cut that,
+///   and nothing else: a part of a JSON text is of no use.
 ///
 /// With a `reasoning_effort` other than `none` it says before what it is going to do,
 /// as `reasoning_content`. `echo_delay_ms`, 0 to 10,000, is a pause before each piece
 /// of the answer, and `echo_fail_after`, 0 to 10,000, the number of pieces after which
-/// it fails as a provider might; a buffered answer fails at once. A piece is a word.
+/// it fails as a provider might; a buffered answer fails at once. A piece is a word,
+/// or four characters of JSON.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Echo;
 

@@ -5,9 +5,23 @@
 /// comes in longer pieces.
 pub(super) const MAX_PIECES: usize = 10_000;
 
+/// Characters to a token, as [`estimate_tokens`](turnwise_core::usage::estimate_tokens)
+/// counts.
+pub(super) const CHARS_PER_TOKEN: usize = 4;
+
 /// The words of `text`, each with the white space after it.
 pub(super) fn words(text: &str) -> Vec<&str> {
     cut(text, text.split_inclusive(char::is_whitespace).map(str::len))
+}
+
+/// `json` by about a token, which may begin and end anywhere.
+pub(super) fn tokens(json: &str) -> Vec<&str> {
+    let mut characters = json.chars();
+    let lengths = std::iter::from_fn(|| {
+        let length = characters.by_ref().take(CHARS_PER_TOKEN).map(char::len_utf8).sum();
+        (length > 0).then_some(length)
+    });
+    cut(json, lengths)
 }
 
 /// `text` cut into parts of these lengths in bytes, which are joined where they are
@@ -37,6 +51,14 @@ mod tests {
         check("two  words\n", &["two ", " ", "words\n"]);
         check("größe 😀", &["größe ", "😀"]);
         check("", &[]);
+    }
+
+    #[test]
+    fn json_is_cut_between_characters() {
+        let check = |json: &str, expected: &[&str]| assert_eq!(tokens(json), expected);
+        check("", &[]);
+        check("{}", &["{}"]);
+        check(r#"{"ä":"😀"}"#, &[r#"{"ä""#, r#":"😀""#, "}"]);
     }
 
     #[test]

@@ -101,6 +101,19 @@ async fn the_answer_stops_at_its_most_tokens() {
 }
 
 #[tokio::test]
+async fn a_format_of_json_is_answered_in_json() {
+    let schema = json!({"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}, "o": {}}});
+    let json_schema = json!({"type": "json_schema", "json_schema": {"name": "x", "schema": schema}});
+    let format = |format: Value| asked("a 😀", json!({"response_format": format, "max_tokens": 1}));
+    check(format(json!({"type": "json_object"})), r#"{"echo":"a 😀"}"#, "stop").await;
+    check(format(json_schema), r#"{"n":1}"#, "stop").await;
+    check(format(json!({"type": "text"})), "Echo", "length").await;
+
+    let chunks = chunks(&call(&format(json!({"type": "json_object"})))).await;
+    assert_eq!(deltas(&chunks, "content"), ["", r#"{"ec"#, r#"ho":"#, r#""a 😀"#, r#""}"#]);
+}
+
+#[tokio::test]
 async fn a_stream_is_one_chunk_a_word_and_ends_with_the_usage() {
     let chunks = chunks(&call(&asked("two  words", json!({})))).await;
     assert_eq!(deltas(&chunks, "content"), ["", "Echo: ", "two ", " ", "words"]);

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use turnwise_core::category::Category;
 use turnwise_core::json::RawMap;
 
-use super::answer::MAX_PIECES;
+use super::pieces::MAX_PIECES;
 use super::target;
 use crate::error::{Dispatched, Error};
 
