@@ -3,7 +3,8 @@
 //! work without a provider.
 //!
 //! - `wishes`: the fields that only it knows; `request`: what it heeds of all others
-//! - `answer`: what it says, whole and in `pieces`; `structured`: what it says in JSON
+//! - `answer`: what it says, whole and in `pieces`; `tools`: what it calls; `structured`: what
+//!   it says in JSON
 //! - `sample`: values for a JSON schema; `ordered`: JSON in the order it is written
 
 mod answer;
@@ -12,6 +13,7 @@ mod pieces;
 mod request;
 mod sample;
 mod structured;
+mod tools;
 mod wishes;
 
 #[cfg(test)]
@@ -30,17 +32,20 @@ use crate::error::Error;
 ///
 /// What it does with a request, the first rule that holds:
 /// - `echo_refusal: true`: refuses.
+/// - Function tools, a `tool_choice` other than `none`, and a user has the last word:
+///   calls the forced one, else those that the user names, else the first, with
+///   arguments that are valid against its parameters.
 /// - `response_format` with `json_object` or `json_schema`: answers in JSON, in the
 ///   second case with a small value that is valid against the schema.
 /// - Otherwise it repeats: the outputs of tools at the end of the messages, else the
 ///   last user message. `max_tokens` and `max_completion_tokens` cut that,
-///   and nothing else: a part of a JSON text is of no use.
+///   and nothing else: a part of a call or of a JSON text is of no use.
 ///
 /// With a `reasoning_effort` other than `none` it says before what it is going to do,
 /// as `reasoning_content`. `echo_delay_ms`, 0 to 10,000, is a pause before each piece
 /// of the answer, and `echo_fail_after`, 0 to 10,000, the number of pieces after which
 /// it fails as a provider might; a buffered answer fails at once. A piece is a word,
-/// or four characters of JSON.
+/// four characters of JSON, or the name of what is called.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Echo;
 
@@ -54,7 +59,7 @@ impl Echo {
     /// stream would.
     pub(crate) async fn complete(self, call: &Call) -> Result<Completion, Error> {
         let wishes = Wishes::read(&call.generation.fields)?;
-        let answer = Answer::to(&call.generation, wishes.refusal);
+        let answer = Answer::to(call, wishes.refusal)?;
         if wishes.fail_after.is_some() {
             return Err(wishes::failure());
         }
@@ -81,7 +86,7 @@ impl Echo {
     /// finish, then the usage with no choices.
     pub(crate) fn stream(self, call: &Call) -> Result<EventStream, Error> {
         let wishes = Wishes::read(&call.generation.fields)?;
-        let answer = Answer::to(&call.generation, wishes.refusal);
+        let answer = Answer::to(call, wishes.refusal)?;
         let (id, created_s, model) = (call.id.clone(), call.created_s, call.generation.model.clone());
         let chunk = move |choices: Value, usage: Value| {
             let body = json!({

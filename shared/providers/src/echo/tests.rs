@@ -113,6 +113,66 @@ async fn a_format_of_json_is_answered_in_json() {
     assert_eq!(deltas(&chunks, "content"), ["", r#"{"ec"#, r#"ho":"#, r#""a 😀"#, r#""}"#]);
 }
 
+/// Two functions, `f` with arguments and `g` without.
+fn tools() -> Value {
+    let parameters = json!({"type": "object", "properties": {"q": {"type": "string"}}});
+    json!([{"type": "function", "function": {"name": "f", "parameters": parameters}},
+           {"type": "function", "function": {"name": "g"}}])
+}
+
+#[tokio::test]
+async fn a_user_with_tools_is_answered_with_calls() {
+    let fields =
+        asked("größe: f, g", json!({"tools": tools(), "max_tokens": 1, "response_format": {"type": "json_object"}}));
+    let (choice, usage) = answered(&fields).await;
+    let (first, second) = (&choice["message"]["tool_calls"][0], &choice["message"]["tool_calls"][1]);
+    let arguments = r#"{"q":"größe: f, g"}"#;
+    assert_eq!(
+        choice["message"],
+        json!({"role": "assistant", "content": null, "refusal": null, "tool_calls": [
+            {"id": first["id"], "type": "function", "function": {"name": "f", "arguments": arguments}},
+            {"id": second["id"], "type": "function", "function": {"name": "g", "arguments": "{}"}}]})
+    );
+    assert_ne!(first["id"], second["id"]);
+    assert_eq!(choice["finish_reason"], "tool_calls");
+    assert_eq!(usage["completion_tokens"], estimate_tokens(&format!("f{arguments}g{{}}")));
+
+    let calls = deltas(&chunks(&call(&fields)).await, "tool_calls/0");
+    assert_eq!(
+        calls[0],
+        json!({"index": 0, "id": first["id"], "type": "function", "function": {"name": "f", "arguments": ""}})
+    );
+    assert_eq!(calls[1], json!({"index": 0, "function": {"arguments": r#"{"q""#}}));
+    assert_eq!(calls.last(), Some(&json!({"index": 1, "function": {"arguments": "{}"}})));
+}
+
+#[tokio::test]
+async fn what_a_tool_gave_back_is_repeated() {
+    let messages =
+        |last: Value| json!([{"role": "user", "content": "a"}, {"role": "assistant", "content": null}, last]);
+    let after = |last: Value| json!({"messages": messages(last), "tools": tools()});
+    check(after(json!({"role": "tool", "tool_call_id": "c", "content": "7 °C"})), "Echo: 7 °C", "stop").await;
+    check(after(json!({"role": "assistant", "content": "b"})), "Echo: a", "stop").await;
+}
+
+#[tokio::test]
+async fn a_reasoning_says_what_comes() {
+    let with = |fields: Value| {
+        let mut fields = asked("f", fields);
+        fields["reasoning_effort"] = json!("high");
+        fields
+    };
+    for (fields, plan) in [
+        (json!({}), "repeat it"),
+        (json!({"tools": tools()}), "call a function"),
+        (json!({"response_format": {"type": "json_object"}}), "answer in JSON"),
+        (json!({"echo_refusal": true}), "refuse"),
+    ] {
+        let (choice, _) = answered(&with(fields)).await;
+        assert_eq!(choice["message"]["reasoning_content"], format!("The user said 1 word; I {plan}."));
+    }
+}
+
 #[tokio::test]
 async fn a_stream_is_one_chunk_a_word_and_ends_with_the_usage() {
     let chunks = chunks(&call(&asked("two  words", json!({})))).await;
