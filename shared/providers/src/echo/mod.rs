@@ -3,8 +3,8 @@
 //! work without a provider.
 //!
 //! - `wishes`: the fields that only it knows; `request`: what it heeds of all others
-//! - `answer`: what it says, whole and in `pieces`; `tools`: what it calls; `structured`: what
-//!   it says in JSON
+//! - `answer`: what it says, whole and in `pieces`
+//! - `tools`: what it calls; `structured`: what it says in JSON
 //! - `sample`: values for a JSON schema; `ordered`: JSON in the order it is written
 
 mod answer;
