@@ -5,7 +5,7 @@ use turnwise_core::generation::Generation;
 use turnwise_core::json::RawMap;
 use turnwise_core::usage::estimate_tokens;
 
-/// Tokens of an image, whatever it shows: what OpenAI counts for one in low detail.
+/// Tokens of an image, whatever it shows: what GPT-4o counts for one in low detail.
 const IMAGE_TOKENS: u64 = 85;
 
 /// What was said last and is answered.

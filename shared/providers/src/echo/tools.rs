@@ -15,7 +15,7 @@ use crate::error::Error;
 /// Most calls of one answer: as many tools as OpenAI takes in one request.
 const MAX_CALLS: usize = 128;
 
-/// Digits of the answer's digest in a call's id. Some upstreams, to which the
+/// Digits in a call's id, of the digest of its answer's id. Some upstreams, to which the
 /// conversation may go on, refuse ids of more than 40 characters.
 const ID_DIGITS: usize = 24;
 
