@@ -69,14 +69,22 @@ impl Usage {
         })
     }
 
-    /// The usage as OpenAI's `usage` object.
+    /// The usage as OpenAI's `usage` object. Its details are there where they say
+    /// something: tokens read from a cache, tokens of reasoning.
     #[must_use]
     pub fn to_openai(&self) -> Value {
-        json!({
+        let mut usage = json!({
             "prompt_tokens": self.total_input(),
             "completion_tokens": self.total_output(),
             "total_tokens": self.total_input() + self.total_output(),
-        })
+        });
+        if self.cache_read > 0 {
+            usage["prompt_tokens_details"] = json!({"cached_tokens": self.cache_read});
+        }
+        if self.reasoning > 0 {
+            usage["completion_tokens_details"] = json!({"reasoning_tokens": self.reasoning});
+        }
+        usage
     }
 
     /// All input tokens: what OpenAI calls `prompt_tokens`.
@@ -112,6 +120,22 @@ mod tests {
         .unwrap();
         assert_eq!((usage.input, usage.cache_read, usage.output, usage.reasoning), (200, 800, 6, 4));
         assert_eq!((usage.total_input(), usage.total_output()), (1000, 10));
+    }
+
+    #[test]
+    fn details_are_written_where_they_are_not_zero() {
+        let check = |cache_read: u64, reasoning: u64, expected: Value| {
+            let usage = Usage { input: 3, cache_read, cache_write: 0, output: 2, reasoning, source: Source::Reported };
+            assert_eq!(usage.to_openai(), expected);
+            assert_eq!(Usage::from_openai(&expected), Some(usage));
+        };
+        check(0, 0, json!({"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}));
+        check(
+            4,
+            1,
+            json!({"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10,
+                   "prompt_tokens_details": {"cached_tokens": 4}, "completion_tokens_details": {"reasoning_tokens": 1}}),
+        );
     }
 
     #[test]

@@ -4,10 +4,11 @@ use std::sync::LazyLock;
 
 use jsonschema::{Draft, Validator};
 use serde_json::{Value, json};
+use turnwise_core::fold::Fold;
 use turnwise_tests::app::TestApp;
 use turnwise_tests::scripted::Script;
 
-use super::{COMPLETIONS, ask, with};
+use super::{COMPLETIONS, ask, check_error, with};
 
 static OPENAI: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(include_str!("../../fixtures/openai-subset.json")).unwrap());
@@ -50,6 +51,40 @@ async fn chunks_are_openais_chunks() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn whatever_echo_says_is_openais() {
+    let app = TestApp::builder().without_openai().start().await;
+    let function = json!({"name": "f", "parameters": {"type": "object", "properties": {"q": {"type": "string"}}}});
+    let schema = json!({"type": "object", "properties": {"a": {"type": "integer"}}});
+    let format = json!({"type": "json_schema", "json_schema": {"name": "n", "schema": schema}});
+    let echo = with(ask(COMPLETIONS, "hello there"), "model", "local/echo");
+    for body in [
+        with(echo.clone(), "tools", json!([{"type": "function", "function": function}])),
+        with(echo.clone(), "response_format", format),
+        with(echo.clone(), "reasoning_effort", "low"),
+        with(echo.clone(), "echo_refusal", true),
+    ] {
+        let whole = app.post(COMPLETIONS, &body).await.json();
+        check(&whole, "CreateChatCompletionResponse");
+        let streamed = with(with(body, "stream", true), "stream_options", json!({"include_usage": true}));
+        let events = app.sse(COMPLETIONS, &streamed).await;
+        let mut fold = Fold::default();
+        for chunk in events.iter().filter(|event| event.data != "[DONE]").map(|event| event.json()) {
+            check(&chunk, "CreateChatCompletionStreamResponse");
+            fold.push(&chunk);
+        }
+        let folded = fold.complete();
+        assert_eq!(folded["usage"], whole["usage"]);
+        assert_eq!(folded["choices"][0]["finish_reason"], whole["choices"][0]["finish_reason"]);
+    }
+    let failing = app.post(COMPLETIONS, &with(echo.clone(), "echo_fail_after", 1)).await;
+    check_error(&failing, 502, "upstream_error", "");
+    let events = app.sse(COMPLETIONS, &with(with(echo.clone(), "echo_fail_after", 1), "stream", true)).await;
+    let error = events.last().unwrap().json()["error"].clone();
+    assert_eq!((&error["code"], &error["partial_text"]), (&json!("upstream_error"), &json!("Echo: ")));
+    check_error(&app.post(COMPLETIONS, &with(echo, "echo_refusal", 1)).await, 400, "invalid_request", "echo_refusal");
 }
 
 #[tokio::test]
