@@ -43,6 +43,14 @@ pub const MAX_JSON_DEPTH: usize = 64;
 /// one row, and a page of a conversation is as long.
 pub const MAX_ITEMS_PER_CALL: usize = 20;
 
+/// Most compactions in one list of items: the newest covers those before it, and each may
+/// unfold to hundreds of times its length.
+pub const MAX_COMPACTION_ITEMS: usize = 8;
+
+/// Longest content of a compaction once it is unfolded, in bytes of JSON: more than the
+/// longest summary that is ever written takes, whatever its characters.
+pub const MAX_COMPACTION_BYTES: usize = 64 * 1024;
+
 /// How long the idempotency key of a call that adds items is remembered. Clients retry
 /// for minutes; a day covers a laptop that slept over it.
 pub const ADDED_KEY_TTL: Duration = Duration::from_secs(24 * 3600);

@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use turnwise_core::id::ConversationId;
 use turnwise_core::items::{
-    IncompleteReason, ResponseError, ResponseObject, ResponseState, RowId, chat_fields, items_of_messages,
-    output_items, parse_input, resolve, with_ids,
+    IncompleteReason, ResponseError, ResponseObject, ResponseState, RowId, chat_fields, compaction_item,
+    items_of_messages, output_items, parse_input, resolve, with_ids,
 };
 use turnwise_core::json::{RawMap, raw_fields};
 use turnwise_core::time::Timestamp;
@@ -121,6 +121,7 @@ fn items_of_requests_are_the_standards_items() {
         {"type": "function_call", "call_id": "a", "name": "f", "arguments": "{}", "status": null},
         {"type": "function_call_output", "call_id": "a", "output": "1", "id": null},
         {"type": "function_call_output", "call_id": "a", "output": [{"type": "input_text", "text": "2"}, image, file]},
+        compaction_item("a"),
     ]);
     for item in named(parsed(&input)) {
         check(&item, &ITEM);
@@ -215,6 +216,7 @@ fn item() -> impl Strategy<Value = Value> {
         ("[a-z]{1,3}", proptest::collection::vec(part(false), 0..3))
             .prop_map(|(id, parts)| json!({"type": "function_call_output", "call_id": id, "output": parts})),
         Just(json!({"type": "reasoning", "summary": []})),
+        "[a-z]{0,5}".prop_map(|summary| compaction_item(&summary)),
     ]
 }
 

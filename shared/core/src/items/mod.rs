@@ -7,8 +7,10 @@
 //! - [`chat_fields`], [`check_metadata`]: a response's parameters, checked and translated; [`Metadata`]
 //! - [`ResponseObject`]: the answer of `POST /v1/responses`; [`response_id`], [`parse_response_id`]: its name;
 //!   [`echoed`]: what it repeats of its request
+//! - [`compaction_item`]: what an earlier conversation came to, as an item
 
 mod chat_fields;
+mod compaction;
 mod content;
 mod echo;
 mod from_messages;
@@ -24,6 +26,7 @@ mod to_messages;
 mod tools;
 
 pub use chat_fields::chat_fields;
+pub use compaction::compaction_item;
 pub use echo::echoed;
 pub use from_messages::{items_of_messages, output_items};
 pub use id::{ItemId, RowId, with_ids};
