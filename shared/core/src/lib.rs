@@ -9,6 +9,7 @@
 //! - [`generation`]: one request for an answer, its stream and its completion
 //! - [`fold`]: chunks of a stream put together into the completion; [`rebuild`]: the way back
 //! - [`items`]: OpenAI's items, in which responses and conversations speak, and the way to messages and back
+//! - [`compaction`]: how a long conversation is made short
 //! - [`id`]: names of tenants, conversations, turns, projects
 //! - [`json`]: strict parsing, canonical form; [`digest`]: hashes over it
 //! - [`category`]: the 12 error categories and 4 severities
@@ -20,6 +21,7 @@
 
 pub mod catalogue;
 pub mod category;
+pub mod compaction;
 pub mod digest;
 pub mod execution;
 pub mod fault;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 /// Characters of text a token stands for, where nobody counted: the usual ratio
 /// of English text under byte-pair encodings.
-const CHARS_PER_TOKEN: usize = 4;
+pub(crate) const CHARS_PER_TOKEN: usize = 4;
 
 /// Where the numbers come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +79,20 @@ impl Usage {
         })
     }
 
+    /// This and what another answer took.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        let is_estimated = [self.source, other.source].contains(&Source::Estimated);
+        Self {
+            input: self.input + other.input,
+            cache_read: self.cache_read + other.cache_read,
+            cache_write: self.cache_write + other.cache_write,
+            output: self.output + other.output,
+            reasoning: self.reasoning + other.reasoning,
+            source: if is_estimated { Source::Estimated } else { Source::Reported },
+        }
+    }
+
     /// All input tokens: what OpenAI calls `prompt_tokens`.
     #[must_use]
     pub fn total_input(&self) -> u64 {
@@ -119,6 +133,15 @@ mod tests {
         assert_eq!(Usage::from_openai(&json!({"prompt_tokens": -1, "completion_tokens": 1})), None);
         assert_eq!(Usage::from_openai(&json!({"prompt_tokens": 1})), None);
         assert_eq!(Usage::from_openai(&json!(null)), None);
+    }
+
+    #[test]
+    fn a_sum_is_estimated_where_a_part_of_it_is() {
+        let one = Usage { input: 1, cache_read: 2, cache_write: 4, output: 8, reasoning: 16, source: Source::Reported };
+        let both =
+            Usage { input: 2, cache_read: 4, cache_write: 8, output: 16, reasoning: 32, source: Source::Reported };
+        assert_eq!(one.and(&one), both);
+        assert_eq!(one.and(&Usage { source: Source::Estimated, ..one }), Usage { source: Source::Estimated, ..both });
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl Window {
     /// at all, and none goes past one that does not fit: a conversation has no holes.
     #[must_use]
     pub fn fitting(&self, context: Option<u64>, new: u64, newest_first: impl Iterator<Item = u64>) -> usize {
-        let usual = context.map(|context| (context / 4 * CONTEXT_QUARTERS).saturating_sub(new));
+        let usual = context.map(|context| budget_of(context).saturating_sub(new));
         let Some(budget) = self.tokens.or(usual) else { return newest_first.count() };
         let mut sum: u64 = 0;
         let fits = |tokens: &u64| {
@@ -47,6 +47,11 @@ impl Window {
         };
         newest_first.take_while(fits).count()
     }
+}
+
+/// What may be sent to a model with `context` tokens, so that an answer fits in too.
+pub(crate) const fn budget_of(context: u64) -> u64 {
+    context / 4 * CONTEXT_QUARTERS
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use turnwise_core::id::ConversationId;
 use turnwise_core::items::{
     IncompleteReason, ResponseError, ResponseObject, ResponseState, RowId, chat_fields, compaction_item,
-    items_of_messages, output_items, parse_input, resolve, with_ids,
+    compaction_object, items_of_messages, output_items, parse_input, resolve, with_ids,
 };
 use turnwise_core::json::{RawMap, raw_fields};
 use turnwise_core::time::Timestamp;
@@ -24,11 +24,16 @@ static SCHEMAS: LazyLock<BTreeMap<&'static str, Validator>> = LazyLock::new(|| {
     let schemas = [
         ("ResponseResource", open_responses),
         ("ItemField", open_responses),
+        ("CompactResource", open_responses),
         ("Response", openai),
         ("ConversationItem", openai),
         ("ItemResource", openai),
     ];
-    schemas.into_iter().map(|(name, description)| (name, validator(name, description))).collect()
+    let mut validators: BTreeMap<_, _> =
+        schemas.into_iter().map(|(name, description)| (name, validator(name, description))).collect();
+    // Both have a schema of this name.
+    validators.insert("openai.CompactResource", validator("CompactResource", openai));
+    validators
 });
 
 /// What an item of a conversation, of a response's input and of its output is.
@@ -161,6 +166,14 @@ fn a_response_is_the_standards_response_at_every_stage() {
         }
         check(&body, &["Response"]);
     }
+}
+
+#[test]
+fn a_compaction_is_the_standards_compaction() {
+    let usage = Usage { input: 1, cache_read: 2, cache_write: 3, output: 4, reasoning: 5, source: Source::Estimated };
+    let output = named(parsed(&json!([{"role": "user", "content": "a"}, compaction_item("b")])));
+    let body = compaction_object("resp_1", Timestamp(1_795_276_800_000), &output, &usage);
+    check(&body, &["CompactResource", "openai.CompactResource"]);
 }
 
 #[test]

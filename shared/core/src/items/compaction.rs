@@ -13,8 +13,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::kind::Kind;
+use super::response::usage;
 use crate::digest::Digest;
 use crate::limits::MAX_COMPACTION_BYTES;
+use crate::time::Timestamp;
+use crate::usage::Usage;
 
 /// The form of the content; another one is another number.
 const VERSION: u32 = 1;
@@ -41,6 +44,18 @@ struct Packed {
 #[must_use]
 pub fn compaction_item(summary: &str) -> Value {
     json!({"type": Kind::Compaction.name(), "encrypted_content": pack(summary)})
+}
+
+/// The answer of `POST /v1/responses/compact`; equal arguments give equal bytes.
+#[must_use]
+pub fn compaction_object(id: &str, created_at: Timestamp, output: &[Value], used: &Usage) -> Value {
+    json!({
+        "id": id,
+        "object": "response.compaction",
+        "created_at": created_at.as_secs(),
+        "output": output,
+        "usage": usage(used),
+    })
 }
 
 /// The summary in an item's `encrypted_content`; `None` where it was not made here, or is
