@@ -139,6 +139,13 @@ pub const ROUTES: &[Route] = &[
         handler: || post(handlers::responses::create::create_response),
     },
     Route {
+        method: "POST",
+        path: "/v1/responses/compact",
+        function: Function::Stream,
+        entry: Entry::Keyed,
+        handler: || post(handlers::responses::compact::compact),
+    },
+    Route {
         method: "GET",
         path: "/v1/responses/{id}",
         function: Function::Conversations,

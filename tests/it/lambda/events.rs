@@ -33,6 +33,7 @@ const EVENTS: &[(&str, &str, Expected)] = &[
     ("completions", "stream", Status(200, "chat.completion")),
     ("completions-stream", "stream", Status(200, "data: [DONE]")),
     ("response", "stream", Status(200, "\"object\":\"response\"")),
+    ("response-compact", "stream", Status(200, "\"object\":\"response.compaction\"")),
     ("response-get", "conversations", Status(200, "Echo: Hello!")),
     ("response-input-items", "conversations", Status(200, "\"text\":\"Hello!\"")),
     ("response-cancel", "conversations", Status(400, "COMPLETED")),

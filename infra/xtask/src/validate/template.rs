@@ -6,8 +6,12 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 /// The routes that generate, and so must stream; every other route must not.
-const GENERATING: [(&str, &str); 3] =
-    [("POST", "/v1/chat"), ("POST", "/v1/chat/completions"), ("POST", "/v1/responses")];
+const GENERATING: [(&str, &str); 4] = [
+    ("POST", "/v1/chat"),
+    ("POST", "/v1/chat/completions"),
+    ("POST", "/v1/responses"),
+    ("POST", "/v1/responses/compact"),
+];
 
 /// Part of the address that API Gateway invokes a function at when it streams the answer.
 const STREAMING: &str = "/response-streaming-invocations";

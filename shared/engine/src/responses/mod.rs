@@ -2,6 +2,7 @@
 //!
 //! - [`respond`](Engine::respond): the use case; `follow`: a turn behind a given one
 //! - `references`: items that a request mentions by their ids
+//! - [`compact`](Engine::compact): a conversation made short
 //! - [`read`]: responses read back and cancelled; `delete`: and deleted
 
 use std::sync::Arc;
@@ -20,11 +21,13 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::turn::{Answer, Caller, Facts, Input, TurnRequest, remember};
 
+mod compact;
 mod delete;
 mod follow;
 pub mod read;
 mod references;
 
+pub use compact::Compacted;
 pub use read::{FoundResponse, ResponseInput};
 
 /// A request for a response.

@@ -23,5 +23,5 @@ pub(crate) use claim::must_end_by;
 pub use request::{Answer, Caller, Facts, Input, TurnRequest};
 pub use run::Started;
 pub(crate) use run::{Source, facts_of};
-pub(crate) use settle::failure;
+pub(crate) use settle::{failure, without_text};
 pub(crate) use upstream::{Upstream, read_upstream};

@@ -32,6 +32,10 @@ impl Producer {
     /// Writes the end of the turn, and says how it ended.
     pub(super) async fn settle(&self, made: Made, logged: Option<u64>) -> Outcome {
         match made {
+            Made::Answer(completion) if !self.input.takes(&completion) => {
+                let failure = without_text(self.caller.request_id.clone());
+                self.fail(failure, Some(completion.usage), logged).await
+            }
             Made::Answer(completion) => self.commit(completion, logged).await,
             Made::Broken(Broken { stop: Stop::LockLost, partial }) => {
                 self.record_waste(self.estimate(&partial)).await;
@@ -336,6 +340,22 @@ pub(crate) fn failure(broken: Broken, delivery: Delivery, request_id: String) ->
         Fate::Retryable | Fate::Final | Fate::Cancelled => (code, message),
     };
     Failure { outcome, category, code, message, param, retry_after_ms, request_id, partial: kept_partial(partial) }
+}
+
+/// The failure that an answer without text amounts to where a text was needed.
+pub(crate) fn without_text(request_id: String) -> Failure {
+    Failure {
+        outcome: Fate::Final,
+        category: Category::ApiError,
+        code: "answer_without_text".to_owned(),
+        message: "The model's answer has no text: it refused, or came to its limit before it wrote any. Nothing of it \
+                  is kept; another model, or a new key, may do better."
+            .to_owned(),
+        param: None,
+        retry_after_ms: None,
+        request_id,
+        partial: String::new(),
+    }
 }
 
 /// As much of a partial text as a failed turn keeps.

@@ -184,6 +184,7 @@ fn turn_request(
             api_key: principal.api_key.clone(),
             user: principal.user.clone(),
             stream,
+            needs_text: false,
         },
         background: headers.prefer.respond_async && !stream,
         standing: standing(on_busy),

@@ -125,6 +125,7 @@ fn input(principal: &Principal, body: &mut JsonBody, stream: bool) -> Input {
         api_key,
         user,
         stream,
+        needs_text: false,
     }
 }
 

@@ -79,12 +79,12 @@ fn reply(context: &RequestContext, prefer: Prefer, responded: Responded) -> Resp
     }
 }
 
-fn note_failed(context: &RequestContext, error: &turnwise_engine::Error) {
+pub(super) fn note_failed(context: &RequestContext, error: &turnwise_engine::Error) {
     if let turnwise_engine::Error::Failed { facts: Some(facts), .. } = error {
         note_turn(context, facts.key.as_ref());
     }
 }
 
-fn note_turn(context: &RequestContext, key: Option<&TurnKey>) {
+pub(super) fn note_turn(context: &RequestContext, key: Option<&TurnKey>) {
     context.note(|line| line.turn = key.map(ToString::to_string));
 }

@@ -2,6 +2,7 @@
 
 mod body;
 pub(crate) mod cancel;
+pub(crate) mod compact;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod get;

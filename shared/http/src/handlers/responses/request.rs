@@ -77,22 +77,30 @@ pub(super) fn request(
             api_key: principal.api_key.clone(),
             user: principal.user.clone(),
             stream: false,
+            needs_text: false,
         },
     })
 }
 
 fn items(body: &mut JsonBody) -> Vec<InputItem> {
-    match body.fields.get("input").filter(|input| !input.is_null()) {
-        None => body.faults.add("input", "An input is required: a text or a list of items."),
-        Some(input) => match parse_input("input", input) {
-            Ok(items) => return items,
-            Err(faults) => body.faults.0.extend(faults.0),
-        },
+    let items = input_items(body);
+    if items.is_none() {
+        body.faults.add("input", "An input is required: a text or a list of items.");
     }
-    Vec::new()
+    items.unwrap_or_default()
 }
 
-fn model(body: &mut JsonBody) -> Option<String> {
+/// The input, if it is there and not null; nothing in it where it has faults.
+pub(super) fn input_items(body: &mut JsonBody) -> Option<Vec<InputItem>> {
+    let input = body.fields.get("input").filter(|input| !input.is_null())?;
+    let items = parse_input("input", input).unwrap_or_else(|Faults(faults)| {
+        body.faults.0.extend(faults);
+        Vec::new()
+    });
+    Some(items)
+}
+
+pub(super) fn model(body: &mut JsonBody) -> Option<String> {
     let model = body.text("model");
     if model.as_ref().is_some_and(|model| model.trim().is_empty()) {
         body.faults.add("model", "The model must not be empty.");
