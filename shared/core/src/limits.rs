@@ -128,9 +128,9 @@ pub const MAX_HISTORY_TURNS: usize = 100;
 /// and a small part of a function's memory.
 pub const MEMORY_BYTES: u64 = 32 * 1024 * 1024;
 
-/// Conversations that are looked into for what came before the first turn of a fork.
-/// Each has at least one turn of what a new message needs, so more are never wanted.
-pub const MAX_ANCESTORS: usize = HISTORY_TURNS;
+/// Conversations that are looked into for an item that a request mentions: as many as what
+/// goes along with it may come from.
+pub const MAX_ANCESTORS: usize = MAX_HISTORY_TURNS;
 
 /// Turns on one page of a conversation's history, unless asked otherwise.
 pub const PAGE_SIZE: usize = 20;

@@ -13,7 +13,7 @@ use turnwise_core::digest::Digest;
 use turnwise_core::id::{ConversationId, ProjectId, TurnId, TurnKey};
 use turnwise_core::items::InputItem;
 use turnwise_core::json;
-use turnwise_core::limits::{HISTORY_TURNS, MAX_RESPONSE_INPUT_BYTES};
+use turnwise_core::limits::MAX_RESPONSE_INPUT_BYTES;
 use turnwise_core::turn::{Delivery, Lineage, OnBusy, Parent, Standing};
 use uuid::Uuid;
 
@@ -163,10 +163,11 @@ impl Engine {
         let key = hidden_key(&TurnId::new(self.random.uuid_v7(self.clock.now())), &request.place)?;
         let items = self.resolve_mentions(&request, &key, parent.clone()).await?;
         let tenant = &request.caller.tenant;
-        let history = self.reach_back(tenant, Vec::new(), parent, HISTORY_TURNS).await?;
+        let history = self.reach_back(tenant, Vec::new(), parent, request.input.window.rows()).await?;
         let mut input = request.input;
         input.items = Some(json::raw(&Value::Array(items)));
         let context = self.providers.resolve(input.model.as_deref()).map_err(Error::Model)?.context_tokens();
+        remember::check(&input, &history, context)?;
         let messages = remember::messages(&input, &history, context);
         input.fields.insert("messages".to_owned(), messages);
         let (facts, answer) = self.answer_once(request.caller, input).await?;

@@ -3,7 +3,7 @@
 
 use turnwise_core::id::Tenant;
 use turnwise_core::items::RowId;
-use turnwise_core::limits::{MAX_ANCESTORS, MAX_COMPACTED_BYTES, MAX_COMPACTED_TURNS, MAX_PAGE_SIZE};
+use turnwise_core::limits::{MAX_COMPACTED_BYTES, MAX_COMPACTED_TURNS, MAX_PAGE_SIZE};
 use turnwise_core::turn::Parent;
 use turnwise_store::Entry;
 
@@ -23,7 +23,8 @@ impl Engine {
         wanted: usize,
     ) -> Result<Vec<Entry>, turnwise_store::Error> {
         let (mut rows, mut next) = (rows, parent);
-        for _ in 0..MAX_ANCESTORS {
+        // Each of those conversations has a row of its own, but for what was removed since.
+        for _ in 0..wanted {
             let missing = wanted.saturating_sub(rows.len());
             let Some(parent) = next.take().filter(|_| missing > 0 && begins(&rows)) else { break };
             let before = Some(behind(parent.number));

@@ -17,6 +17,7 @@ use turnwise_store::{
 
 use super::claim::may_call_again;
 use super::produce::{Made, Producer};
+use super::refused::without_text;
 use super::request::Answer;
 use super::upstream::{Broken, Stop};
 use crate::live::Outcome;
@@ -46,6 +47,7 @@ impl Producer {
                 let failure = self.failure(broken);
                 self.fail(failure, cost, logged).await
             }
+            Made::Refused(failure) => self.fail(failure, None, logged).await,
             Made::Unknown(partial) => self.fail(self.unknown(partial), None, logged).await,
         }
     }
@@ -340,22 +342,6 @@ pub(crate) fn failure(broken: Broken, delivery: Delivery, request_id: String) ->
         Fate::Retryable | Fate::Final | Fate::Cancelled => (code, message),
     };
     Failure { outcome, category, code, message, param, retry_after_ms, request_id, partial: kept_partial(partial) }
-}
-
-/// The failure that an answer without text amounts to where a text was needed.
-pub(crate) fn without_text(request_id: String) -> Failure {
-    Failure {
-        outcome: Fate::Final,
-        category: Category::ApiError,
-        code: "answer_without_text".to_owned(),
-        message: "The model's answer has no text: it refused, or came to its limit before it wrote any. Nothing of it \
-                  is kept; another model, or a new key, may do better."
-            .to_owned(),
-        param: None,
-        retry_after_ms: None,
-        request_id,
-        partial: String::new(),
-    }
 }
 
 /// As much of a partial text as a failed turn keeps.

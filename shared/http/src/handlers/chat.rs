@@ -212,7 +212,7 @@ fn window(body: &mut JsonBody) -> Window {
         }
         turns
     });
-    Window { turns, tokens: body.count("history_tokens") }
+    Window { turns, tokens: body.count("history_tokens"), ..Window::default() }
 }
 
 pub(super) fn on_busy(body: &mut JsonBody, header: Option<OnBusy>) -> OnBusy {

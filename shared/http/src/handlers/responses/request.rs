@@ -73,7 +73,7 @@ pub(super) fn request(
             instructions,
             echo,
             remembers: true,
-            window: Window::default(),
+            window: window(&body),
             api_key: principal.api_key.clone(),
             user: principal.user.clone(),
             stream: false,
@@ -106,6 +106,14 @@ pub(super) fn model(body: &mut JsonBody) -> Option<String> {
         body.faults.add("model", "The model must not be empty.");
     }
     model
+}
+
+/// How much of the conversation goes along: nothing is left out unless the request says so.
+pub(super) fn window(body: &JsonBody) -> Window {
+    match body.fields.get("truncation").and_then(Value::as_str) {
+        Some("auto") => Window::newest(),
+        Some(_) | None => Window::whole(),
+    }
 }
 
 /// Where the response belongs, by `conversation`, by `previous_response_id` or by
