@@ -34,6 +34,7 @@ const EVENTS: &[(&str, &str, Expected)] = &[
     ("completions-stream", "stream", Status(200, "data: [DONE]")),
     ("response", "stream", Status(200, "\"object\":\"response\"")),
     ("response-compact", "stream", Status(200, "\"object\":\"response.compaction\"")),
+    ("response-input-tokens", "conversations", Status(200, "\"object\":\"response.input_tokens\"")),
     ("response-get", "conversations", Status(200, "Echo: Hello!")),
     ("response-input-items", "conversations", Status(200, "\"text\":\"Hello!\"")),
     ("response-cancel", "conversations", Status(400, "COMPLETED")),

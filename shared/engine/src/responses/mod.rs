@@ -2,7 +2,8 @@
 //!
 //! - [`respond`](Engine::respond): the use case; `follow`: a turn behind a given one
 //! - `references`: items that a request mentions by their ids
-//! - [`compact`](Engine::compact): a conversation made short
+//! - [`compact`](Engine::compact): a conversation made short; [`count_input`](Engine::count_input): tokens of a
+//!   request that is not made
 //! - [`read`]: responses read back and cancelled; `delete`: and deleted
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::error::Error;
 use crate::turn::{Answer, Caller, Facts, Input, TurnRequest, remember};
 
 mod compact;
+mod count;
 mod delete;
 mod follow;
 pub mod read;

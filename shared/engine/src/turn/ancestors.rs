@@ -82,7 +82,7 @@ impl Engine {
 }
 
 /// Whether nothing of the conversation is missing before its oldest row: where rows have
-/// expired, or a page was full of a megabyte of them, those before a fork are older yet.
+/// expired, those before a fork are older yet.
 fn begins(rows: &[Entry]) -> bool {
     rows.first().is_none_or(|oldest| oldest.row() <= RowId::of_turn(1))
 }

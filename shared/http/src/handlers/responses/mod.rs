@@ -7,4 +7,5 @@ pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod get;
 pub(crate) mod input_items;
+pub(crate) mod input_tokens;
 mod request;

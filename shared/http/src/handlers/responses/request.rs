@@ -82,6 +82,21 @@ pub(super) fn request(
     })
 }
 
+/// The request as far as it says what the model would be sent, or all its faults. It may
+/// do without an input, and how it would be answered does not matter.
+pub(super) fn counted(
+    principal: &Principal,
+    context: &RequestContext,
+    mut body: JsonBody,
+) -> Result<ResponseRequest, Error> {
+    body.fields.retain(|name, _| name != "store" && !TRANSPORT_FIELDS.contains(&name.as_str()));
+    let input = body.fields.entry("input").or_insert(Value::Null);
+    if input.is_null() {
+        *input = json!([]);
+    }
+    request(principal, context, TurnHeaders::default(), body)
+}
+
 fn items(body: &mut JsonBody) -> Vec<InputItem> {
     let items = input_items(body);
     if items.is_none() {
