@@ -114,5 +114,4 @@ async fn faults_are_told_as_there() {
     let alone = TestApp::builder().without_openai().start().await;
     check_error(&alone.post(INPUT_TOKENS, &asking("a")).await, 404, "model_not_found", "model");
     check_untouched(&app).await;
-    assert_eq!(Reply::of(app.request_without_key(http::Method::POST, INPUT_TOKENS)).await.status, 401);
 }
