@@ -112,6 +112,33 @@ async fn an_image_counts_as_one_however_long_it_is() {
     respond(&app, &with(asking(input), "store", false)).await;
 }
 
+/// Base64 that cannot be packed any shorter than its bytes.
+fn picture(seed: u32) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    // Numerical Recipes' generator; its high bits are random enough for a packer.
+    let states =
+        std::iter::successors(Some(seed), |state| Some(state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223)));
+    let digits = states.skip(1).take(240_000).map(|state| char::from(DIGITS[(state >> 26) as usize]));
+    format!("data:image/png;base64,{}", digits.collect::<String>())
+}
+
+#[tokio::test]
+async fn what_fills_more_than_a_page_of_the_table_goes_along_whole() {
+    const TURNS: u32 = 8;
+    let app = TestApp::start().await;
+    app.post(CHAT, &json!({"message": "first", "session_id": "s"})).await;
+    for seed in 0..TURNS {
+        let image = json!({"type": "input_image", "image_url": picture(seed)});
+        let input = json!([{"role": "user", "content": [image]}]);
+        respond(&app, &with(asking(input), "conversation", "s")).await;
+    }
+    let other = app.second_process().await;
+    respond(&other, &in_conversation("next", "disabled")).await;
+    let request = other.provider.requests().pop().unwrap();
+    assert!(request.raw.len() > 8 * 240_000, "more than a page of a megabyte, packed");
+    assert_eq!((request.body["messages"][0]["content"].as_str(), sent(&other).len()), (Some("first"), 19));
+}
+
 #[tokio::test]
 async fn what_was_said_before_counts_as_well() {
     let app = TestApp::start().await;
