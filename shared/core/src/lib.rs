@@ -11,6 +11,7 @@
 //!   [`outline`]: the order in which an answer's pieces came
 //! - [`position`]: the numbers of a stream's events
 //! - [`items`]: OpenAI's items, in which responses and conversations speak, and the way to messages and back
+//! - [`compaction`]: how a long conversation is made short
 //! - [`id`]: names of tenants, conversations, turns, projects
 //! - [`json`]: strict parsing, canonical form; [`digest`]: hashes over it
 //! - [`category`]: the 12 error categories and 4 severities
@@ -22,6 +23,7 @@
 
 pub mod catalogue;
 pub mod category;
+pub mod compaction;
 pub mod digest;
 pub mod execution;
 pub mod fault;

@@ -43,6 +43,49 @@ pub const MAX_JSON_DEPTH: usize = 64;
 /// one row, and a page of a conversation is as long.
 pub const MAX_ITEMS_PER_CALL: usize = 20;
 
+/// Most compactions in one list of items: the newest covers those before it, and each may
+/// unfold to hundreds of times its length.
+pub const MAX_COMPACTION_ITEMS: usize = 8;
+
+/// Longest content of a compaction once it is unfolded, in bytes of JSON: more than the
+/// longest summary that is ever written takes, whatever its characters.
+pub const MAX_COMPACTION_BYTES: usize = 64 * 1024;
+
+/// What a compaction keeps of users' messages word for word, in estimated tokens of
+/// their JSON: some pages of text, and little beside any model's context.
+pub const KEPT_TOKENS: u64 = 2_000;
+
+/// Longest summary that a model is asked for, in tokens: two pages, which hold what
+/// matters of a long conversation.
+pub const SUMMARY_TOKENS: u64 = 1_024;
+
+/// What a model that reasons may think before it writes a summary, in tokens. Providers
+/// count it as output, and without room for it such a model would say nothing.
+pub const REASONING_TOKENS: u64 = 8_192;
+
+/// Longest summary that is kept, in characters: tokens of ordinary text are shorter than
+/// eight of them, and what a model says beyond its limit is cut off.
+pub const MAX_SUMMARY_CHARS: usize = 8_192;
+
+/// What a model that the catalogue does not know is taken to hold when a conversation is
+/// compacted, in tokens: most hold more, and a smaller part costs only another request.
+pub const ASSUMED_CONTEXT_TOKENS: u64 = 32_768;
+
+/// Least of a conversation that a request for its summary has to have room for, in
+/// tokens; below it the requests would be many and the summary poor.
+pub const MIN_PART_TOKENS: u64 = 512;
+
+/// Most requests to the model for one compaction. A body of the largest size takes less,
+/// also where the model's context is not known.
+pub const MAX_COMPACTION_ROUNDS: usize = 16;
+
+/// Most turns of a conversation that are compacted at once, and most bytes of them: they
+/// are in memory together, several times over. Whoever has more begins with an earlier
+/// response.
+pub const MAX_COMPACTED_TURNS: usize = 1_000;
+/// See [`MAX_COMPACTED_TURNS`].
+pub const MAX_COMPACTED_BYTES: usize = 16 * 1024 * 1024;
+
 /// How long the idempotency key of a call that adds items is remembered. Clients retry
 /// for minutes; a day covers a laptop that slept over it.
 pub const ADDED_KEY_TTL: Duration = Duration::from_secs(24 * 3600);
@@ -85,9 +128,9 @@ pub const MAX_HISTORY_TURNS: usize = 100;
 /// and a small part of a function's memory.
 pub const MEMORY_BYTES: u64 = 32 * 1024 * 1024;
 
-/// Conversations that are looked into for what came before the first turn of a fork.
-/// Each has at least one turn of what a new message needs, so more are never wanted.
-pub const MAX_ANCESTORS: usize = HISTORY_TURNS;
+/// Conversations that are looked into for an item that a request mentions: as many as what
+/// goes along with it may come from.
+pub const MAX_ANCESTORS: usize = MAX_HISTORY_TURNS;
 
 /// Turns on one page of a conversation's history, unless asked otherwise.
 pub const PAGE_SIZE: usize = 20;

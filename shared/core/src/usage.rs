@@ -3,9 +3,15 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::json::RawMap;
+
 /// Characters of text a token stands for, where nobody counted: the usual ratio
 /// of English text under byte-pair encodings.
-const CHARS_PER_TOKEN: usize = 4;
+pub(crate) const CHARS_PER_TOKEN: usize = 4;
+
+/// Tokens that an image, a sound or a file stands for: what OpenAI counts for an image of
+/// 1,024 by 1,024 pixels. Its characters say nothing about it.
+const ATTACHMENT_TOKENS: u64 = 765;
 
 /// Where the numbers come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +93,20 @@ impl Usage {
         usage
     }
 
+    /// This and what another answer took.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        let is_estimated = [self.source, other.source].contains(&Source::Estimated);
+        Self {
+            input: self.input + other.input,
+            cache_read: self.cache_read + other.cache_read,
+            cache_write: self.cache_write + other.cache_write,
+            output: self.output + other.output,
+            reasoning: self.reasoning + other.reasoning,
+            source: if is_estimated { Source::Estimated } else { Source::Reported },
+        }
+    }
+
     /// All input tokens: what OpenAI calls `prompt_tokens`.
     #[must_use]
     pub fn total_input(&self) -> u64 {
@@ -98,6 +118,25 @@ impl Usage {
     pub fn total_output(&self) -> u64 {
         self.output + self.reasoning
     }
+}
+
+/// About how many tokens a chat completion request is whose messages are `messages`: they,
+/// the tools and the format of the answer in `fields`. The one place that decides what
+/// counts; a tokenizer of a model's own may take its place.
+#[must_use]
+pub fn count(messages: &[Value], fields: &RawMap) -> u64 {
+    let beside = ["tools", "response_format"].iter().filter_map(|name| fields.get(*name));
+    messages.iter().map(count_message).sum::<u64>() + beside.map(|raw| estimate_tokens(raw.get())).sum::<u64>()
+}
+
+fn count_message(message: &Value) -> u64 {
+    let Some(parts) = message["content"].as_array() else { return estimate_tokens(&message.to_string()) };
+    let (texts, attached): (Vec<Value>, Vec<Value>) =
+        parts.iter().cloned().partition(|part| part["type"] == "text" || part["type"] == "refusal");
+    let mut message = message.clone();
+    message["content"] = Value::Array(texts);
+    let attached = u64::try_from(attached.len()).unwrap_or(u64::MAX);
+    estimate_tokens(&message.to_string()).saturating_add(attached.saturating_mul(ATTACHMENT_TOKENS))
 }
 
 /// About how many tokens `text` is: characters over four, rounded up.
@@ -143,6 +182,37 @@ mod tests {
         assert_eq!(Usage::from_openai(&json!({"prompt_tokens": -1, "completion_tokens": 1})), None);
         assert_eq!(Usage::from_openai(&json!({"prompt_tokens": 1})), None);
         assert_eq!(Usage::from_openai(&json!(null)), None);
+    }
+
+    #[test]
+    fn messages_tools_and_formats_are_counted() {
+        let fields = |text: &str| crate::json::raw_fields(text.as_bytes()).unwrap();
+        let none = RawMap::new();
+        let message = json!({"role": "user", "content": "hello"});
+        let alone = estimate_tokens(&message.to_string());
+        assert_eq!(count(&[], &none), 0);
+        assert_eq!(count(&[message.clone(), message.clone()], &none), 2 * alone);
+        assert_eq!(count(std::slice::from_ref(&message), &fields(r#"{"tools":[1,2],"temperature":1}"#)), alone + 2);
+        assert_eq!(count(&[message], &fields(r#"{"response_format":{}}"#)), alone + 1);
+    }
+
+    #[test]
+    fn an_attachment_counts_the_same_however_long_it_is() {
+        let text = json!({"type": "text", "text": "see"});
+        let image = |bytes: usize| json!({"type": "image_url", "image_url": {"url": "a".repeat(bytes)}});
+        let of = |parts: Value| count(&[json!({"role": "user", "content": parts})], &RawMap::new());
+        let alone = of(json!([text]));
+        assert_eq!(of(json!([text, image(10)])), alone + ATTACHMENT_TOKENS);
+        assert_eq!(of(json!([image(1_000_000), text, image(1)])), alone + 2 * ATTACHMENT_TOKENS);
+    }
+
+    #[test]
+    fn a_sum_is_estimated_where_a_part_of_it_is() {
+        let one = Usage { input: 1, cache_read: 2, cache_write: 4, output: 8, reasoning: 16, source: Source::Reported };
+        let both =
+            Usage { input: 2, cache_read: 4, cache_write: 8, output: 16, reasoning: 32, source: Source::Reported };
+        assert_eq!(one.and(&one), both);
+        assert_eq!(one.and(&Usage { source: Source::Estimated, ..one }), Usage { source: Source::Estimated, ..both });
     }
 
     #[test]

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::{HISTORY_TURNS, MAX_HISTORY_TURNS};
 
+/// OpenAI's code for more than a model takes.
+pub const CONTEXT_EXCEEDED: &str = "context_length_exceeded";
+
 /// The part of a model's context that history and new message may fill together, in
 /// quarters: the rest is for instructions, tools and the answer.
 const CONTEXT_QUARTERS: u64 = 3;
@@ -17,9 +20,47 @@ pub struct Window {
     /// Their tokens, as estimated, at most so many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
+    /// All of it or nothing: what is too long is refused instead of cut.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
+}
+
+/// Why a conversation does not go along whole. Its text is for the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TooLong {
+    /// It has more turns than one request takes.
+    #[error(
+        "The conversation has more than {MAX_HISTORY_TURNS} turns, and none is left out unless truncation is \
+             \"auto\". Send that, or make the conversation short with POST /v1/responses/compact."
+    )]
+    Turns,
+    /// It has more tokens than the model takes.
+    #[error(
+        "The input and what was said before are about {tokens} tokens, and the model takes {context}; nothing is \
+             left out unless truncation is \"auto\". Send that, or make the conversation short with POST \
+             /v1/responses/compact."
+    )]
+    Tokens {
+        /// As estimated.
+        tokens: u64,
+        /// What the catalogue says.
+        context: u64,
+    },
 }
 
 impl Window {
+    /// The whole conversation.
+    #[must_use]
+    pub const fn whole() -> Self {
+        Self { turns: None, tokens: None, whole: true }
+    }
+
+    /// As much of the newest part as fits into the model's context.
+    #[must_use]
+    pub const fn newest() -> Self {
+        Self { turns: Some(MAX_HISTORY_TURNS), tokens: None, whole: false }
+    }
+
     /// Whether it says nothing.
     #[must_use]
     pub fn is_usual(&self) -> bool {
@@ -29,7 +70,9 @@ impl Window {
     /// Rows of the conversation that are looked at.
     #[must_use]
     pub fn rows(&self) -> usize {
-        self.turns.unwrap_or(HISTORY_TURNS).min(MAX_HISTORY_TURNS)
+        // One more than go along tells that there are more.
+        let most = if self.whole { MAX_HISTORY_TURNS + 1 } else { HISTORY_TURNS };
+        self.turns.map_or(most, |turns| turns.min(MAX_HISTORY_TURNS))
     }
 
     /// How many of the newest rows go along, where their tokens are `newest_first` and
@@ -38,8 +81,8 @@ impl Window {
     /// at all, and none goes past one that does not fit: a conversation has no holes.
     #[must_use]
     pub fn fitting(&self, context: Option<u64>, new: u64, newest_first: impl Iterator<Item = u64>) -> usize {
-        let usual = context.map(|context| (context / 4 * CONTEXT_QUARTERS).saturating_sub(new));
-        let Some(budget) = self.tokens.or(usual) else { return newest_first.count() };
+        let usual = context.map(|context| budget_of(context).saturating_sub(new));
+        let Some(budget) = self.tokens.or(usual).filter(|_| !self.whole) else { return newest_first.count() };
         let mut sum: u64 = 0;
         let fits = |tokens: &u64| {
             sum = sum.saturating_add(*tokens);
@@ -47,6 +90,28 @@ impl Window {
         };
         newest_first.take_while(fits).count()
     }
+
+    /// Whether a conversation of which [`Self::rows`] has found `rows` may go along; all
+    /// that is sent has `tokens`.
+    ///
+    /// # Errors
+    /// [`TooLong`], where nothing may be left out.
+    pub fn check(&self, context: Option<u64>, rows: usize, tokens: impl FnOnce() -> u64) -> Result<(), TooLong> {
+        if !self.whole {
+            return Ok(());
+        }
+        if rows > MAX_HISTORY_TURNS {
+            return Err(TooLong::Turns);
+        }
+        let Some(context) = context else { return Ok(()) };
+        let tokens = tokens();
+        if tokens > context { Err(TooLong::Tokens { tokens, context }) } else { Ok(()) }
+    }
+}
+
+/// What may be sent to a model with `context` tokens, so that an answer fits in too.
+pub(crate) const fn budget_of(context: u64) -> u64 {
+    context / 4 * CONTEXT_QUARTERS
 }
 
 #[cfg(test)]
@@ -59,7 +124,7 @@ mod tests {
 
     #[test]
     fn the_newest_rows_go_along_as_far_as_they_fit() {
-        let of = |tokens| Window { tokens: Some(tokens), turns: None };
+        let of = |tokens| Window { tokens: Some(tokens), ..Window::default() };
         check(of(60), None, 1000, 3);
         check(of(59), None, 0, 2);
         check(of(30), None, 0, 2);
@@ -69,16 +134,42 @@ mod tests {
 
     #[test]
     fn a_quarter_of_a_known_context_stays_free() {
-        check(Window::default(), None, 1000, 3);
-        check(Window::default(), Some(100), 15, 3);
-        check(Window::default(), Some(100), 16, 2);
-        check(Window::default(), Some(100), 1000, 0);
+        for window in [Window::default(), Window::newest()] {
+            check(window, None, 1000, 3);
+            check(window, Some(100), 15, 3);
+            check(window, Some(100), 16, 2);
+            check(window, Some(100), 1000, 0);
+        }
+        check(Window::whole(), Some(100), 1000, 3);
     }
 
     #[test]
     fn turns_are_counted_up_to_a_limit() {
-        let of = |turns| Window { turns: Some(turns), tokens: None }.rows();
+        let of = |turns| Window { turns: Some(turns), ..Window::default() }.rows();
         assert_eq!((Window::default().rows(), of(0), of(7)), (HISTORY_TURNS, 0, 7));
         assert_eq!(of(MAX_HISTORY_TURNS + 1), MAX_HISTORY_TURNS);
+        assert_eq!((Window::newest().rows(), Window::whole().rows()), (MAX_HISTORY_TURNS, MAX_HISTORY_TURNS + 1));
+    }
+
+    #[test]
+    fn what_may_not_be_cut_is_refused_where_it_is_too_long() {
+        let whole = |context, rows, tokens| Window::whole().check(context, rows, || tokens);
+        assert_eq!(whole(Some(100), MAX_HISTORY_TURNS, 100), Ok(()));
+        assert_eq!(whole(Some(100), 1, 101), Err(TooLong::Tokens { tokens: 101, context: 100 }));
+        assert_eq!(whole(None, MAX_HISTORY_TURNS, u64::MAX), Ok(()));
+        assert_eq!(whole(None, MAX_HISTORY_TURNS + 1, 0), Err(TooLong::Turns));
+        for other in [Window::default(), Window::newest()] {
+            assert_eq!(other.check(Some(100), MAX_HISTORY_TURNS + 1, || 101), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_window_is_stored_as_what_it_says() {
+        for (window, stored) in
+            [(Window::default(), "{}"), (Window::newest(), r#"{"turns":100}"#), (Window::whole(), r#"{"whole":true}"#)]
+        {
+            assert_eq!(serde_json::to_string(&window).unwrap(), stored);
+            assert_eq!(serde_json::from_str::<Window>(stored).unwrap(), window);
+        }
     }
 }

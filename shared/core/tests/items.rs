@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use turnwise_core::id::ConversationId;
 use turnwise_core::items::{
-    IncompleteReason, ResponseError, ResponseObject, ResponseState, RowId, chat_fields, items_of_messages,
-    output_items, parse_input, resolve, with_ids,
+    IncompleteReason, ResponseError, ResponseObject, ResponseState, RowId, chat_fields, compaction_item,
+    compaction_object, items_of_messages, output_items, parse_input, resolve, with_ids,
 };
 use turnwise_core::json::{RawMap, raw_fields};
 use turnwise_core::time::Timestamp;
@@ -24,11 +24,16 @@ static SCHEMAS: LazyLock<BTreeMap<&'static str, Validator>> = LazyLock::new(|| {
     let schemas = [
         ("ResponseResource", open_responses),
         ("ItemField", open_responses),
+        ("CompactResource", open_responses),
         ("Response", openai),
         ("ConversationItem", openai),
         ("ItemResource", openai),
     ];
-    schemas.into_iter().map(|(name, description)| (name, validator(name, description))).collect()
+    let mut validators: BTreeMap<_, _> =
+        schemas.into_iter().map(|(name, description)| (name, validator(name, description))).collect();
+    // Both have a schema of this name.
+    validators.insert("openai.CompactResource", validator("CompactResource", openai));
+    validators
 });
 
 /// What an item of a conversation, of a response's input and of its output is.
@@ -121,6 +126,7 @@ fn items_of_requests_are_the_standards_items() {
         {"type": "function_call", "call_id": "a", "name": "f", "arguments": "{}", "status": null},
         {"type": "function_call_output", "call_id": "a", "output": "1", "id": null},
         {"type": "function_call_output", "call_id": "a", "output": [{"type": "input_text", "text": "2"}, image, file]},
+        compaction_item("a"),
     ]);
     for item in named(parsed(&input)) {
         check(&item, &ITEM);
@@ -160,6 +166,14 @@ fn a_response_is_the_standards_response_at_every_stage() {
         }
         check(&body, &["Response"]);
     }
+}
+
+#[test]
+fn a_compaction_is_the_standards_compaction() {
+    let usage = Usage { input: 1, cache_read: 2, cache_write: 3, output: 4, reasoning: 5, source: Source::Estimated };
+    let output = named(parsed(&json!([{"role": "user", "content": "a"}, compaction_item("b")])));
+    let body = compaction_object("resp_1", Timestamp(1_795_276_800_000), &output, &usage);
+    check(&body, &["CompactResource", "openai.CompactResource"]);
 }
 
 #[test]
@@ -215,6 +229,7 @@ fn item() -> impl Strategy<Value = Value> {
         ("[a-z]{1,3}", proptest::collection::vec(part(false), 0..3))
             .prop_map(|(id, parts)| json!({"type": "function_call_output", "call_id": id, "output": parts})),
         Just(json!({"type": "reasoning", "summary": []})),
+        "[a-z]{0,5}".prop_map(|summary| compaction_item(&summary)),
     ]
 }
 

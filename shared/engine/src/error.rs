@@ -18,6 +18,9 @@ pub enum Error {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// The conversation is too long to go along whole, and nothing may be left out.
+    #[error("{0}")]
+    ContextExceeded(#[from] turnwise_core::window::TooLong),
     /// No such model, or its provider is not configured.
     #[error("{0}")]
     Model(turnwise_providers::Unknown),

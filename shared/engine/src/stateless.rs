@@ -16,7 +16,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::follow::{self, Frames};
 use crate::live::{LiveTurn, Outcome};
-use crate::turn::{Answer, Caller, Facts, Input, Upstream, failure, must_end_by, read_upstream};
+use crate::turn::{Answer, Caller, Facts, Input, Upstream, failure, must_end_by, read_upstream, without_text};
 
 /// A request without a key, on its way.
 struct Work {
@@ -93,6 +93,10 @@ impl Work {
         };
         let input_text = upstream.generation.input_text().to_owned();
         let outcome = match read_upstream(&self.engine, upstream).await {
+            Ok(completion) if !self.input.takes(&completion) => {
+                self.record(completion.usage, Phase::Wasted).await;
+                Outcome::Failed(Arc::new(without_text(self.caller.request_id.clone())))
+            }
             Ok(completion) => {
                 self.record(completion.usage, Phase::kept(completion.usage.source)).await;
                 Outcome::Committed(Arc::new(self.answer(completion)))

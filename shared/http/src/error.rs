@@ -13,6 +13,7 @@ use turnwise_core::category::{Category, Severity};
 use turnwise_core::fault::Faults;
 use turnwise_core::limits::{MAX_BODY_BYTES, MAX_QUEUED_TURNS};
 use turnwise_core::turn::{CONVERSATION_DELETED, Failure, Outcome};
+use turnwise_core::window::CONTEXT_EXCEEDED;
 use turnwise_engine::turn::Facts;
 use utoipa::ToSchema;
 
@@ -265,6 +266,9 @@ fn engine(error: &turnwise_engine::Error) -> Answer {
                 .status(StatusCode::PAYLOAD_TOO_LARGE)
                 .code("field_too_large")
                 .param("input")
+        }
+        Engine::ContextExceeded(too_long) => {
+            Answer::new(Category::ValidationError, too_long.to_string()).code(CONTEXT_EXCEEDED).param("input")
         }
         Engine::Model(unknown) => {
             Answer::new(Category::NotFoundError, unknown.to_string()).code("model_not_found").param("model")

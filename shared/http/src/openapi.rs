@@ -24,6 +24,8 @@ use crate::handlers;
         handlers::conversations::items::get_item,
         handlers::conversations::items::delete_item,
         handlers::responses::create::create_response,
+        handlers::responses::compact::compact,
+        handlers::responses::input_tokens::count_input_tokens,
         handlers::responses::get::get_response,
         handlers::responses::delete::delete_response,
         handlers::responses::cancel::cancel_response,

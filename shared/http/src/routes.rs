@@ -139,6 +139,20 @@ pub const ROUTES: &[Route] = &[
         handler: || post(handlers::responses::create::create_response),
     },
     Route {
+        method: "POST",
+        path: "/v1/responses/compact",
+        function: Function::Stream,
+        entry: Entry::Keyed,
+        handler: || post(handlers::responses::compact::compact),
+    },
+    Route {
+        method: "POST",
+        path: "/v1/responses/input_tokens",
+        function: Function::Conversations,
+        entry: Entry::Keyed,
+        handler: || post(handlers::responses::input_tokens::count_input_tokens),
+    },
+    Route {
         method: "GET",
         path: "/v1/responses/{id}",
         function: Function::Stream,

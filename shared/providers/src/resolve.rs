@@ -39,6 +39,13 @@ impl Resolved {
         Catalogue::shipped().get(self.provider.name(), &self.model).and_then(|model| model.context_tokens)
     }
 
+    /// Whether the model thinks before it writes, as far as the catalogue says.
+    #[must_use]
+    pub fn reasons(&self) -> bool {
+        let known = Catalogue::shipped().get(self.provider.name(), &self.model);
+        known.is_some_and(|model| model.capabilities.iter().any(|capability| capability == "reasoning"))
+    }
+
     /// What the model charges; `None` where the catalogue does not say. `local/echo`
     /// costs nothing.
     #[must_use]

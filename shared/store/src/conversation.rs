@@ -23,7 +23,8 @@ pub struct Opened {
 
 impl Store {
     /// Reads a conversation with its `rows` newest rows, without those that have expired
-    /// by `now`: one round trip, strongly consistent.
+    /// by `now`: strongly consistent, and one round trip unless they fill more than a page
+    /// of a megabyte. A change between two pages is one that T1 refuses.
     ///
     /// # Errors
     /// When the table does not answer or a row cannot be read.
@@ -35,7 +36,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Opened, Error> {
         let limit = i32::try_from(rows.saturating_add(1)).unwrap_or(i32::MAX);
-        let page = self
+        let query = self
             .dynamo
             .query()
             .table_name(&*self.table)
@@ -45,16 +46,22 @@ impl Store {
             .key_condition_expression("pk = :pk AND sk BETWEEN :messages AND :meta")
             .expression_attribute_values(":pk", text(keys::conversation(tenant, conversation)))
             .expression_attribute_values(":messages", text(keys::MESSAGES))
-            .expression_attribute_values(":meta", text(keys::META))
-            .send()
-            .await
-            .map_err(|error| Error::from_sdk("open_conversation", &error))?;
-
+            .expression_attribute_values(":meta", text(keys::META));
         let mut opened = Opened::default();
-        for item in page.items() {
-            match item.get("sk").and_then(|sk| sk.as_s().ok()).map(String::as_str) {
-                Some(keys::META) => opened.conversation = Some(read(item)?),
-                Some(_) | None => opened.newest.push(history::read(item)?),
+        let mut start: Option<Item> = None;
+        loop {
+            let page = query.clone().set_exclusive_start_key(start).send().await;
+            let page = page.map_err(|error| Error::from_sdk("open_conversation", &error))?;
+            for item in page.items() {
+                match item.get("sk").and_then(|sk| sk.as_s().ok()).map(String::as_str) {
+                    Some(keys::META) => opened.conversation = Some(read(item)?),
+                    Some(_) | None => opened.newest.push(history::read(item)?),
+                }
+            }
+            start = page.last_evaluated_key().cloned();
+            let is_enough = opened.conversation.is_some() && opened.newest.len() >= rows;
+            if start.is_none() || is_enough {
+                break;
             }
         }
         opened.newest.truncate(rows);

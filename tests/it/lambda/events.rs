@@ -33,6 +33,8 @@ const EVENTS: &[(&str, &str, Expected)] = &[
     ("completions", "stream", Status(200, "chat.completion")),
     ("completions-stream", "stream", Status(200, "data: [DONE]")),
     ("response", "stream", Status(200, "\"object\":\"response\"")),
+    ("response-compact", "stream", Status(200, "\"object\":\"response.compaction\"")),
+    ("response-input-tokens", "conversations", Status(200, "\"object\":\"response.input_tokens\"")),
     ("response-get", "stream", Status(200, "Echo: Hello!")),
     ("response-stream", "stream", Status(200, "response.completed")),
     ("response-input-items", "conversations", Status(200, "\"text\":\"Hello!\"")),

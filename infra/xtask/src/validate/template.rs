@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-/// The routes that tell a turn while it is made, and so must stream; every other route must
-/// not.
-const STREAMED: [(&str, &str); 5] = [
+/// The routes that tell a turn while it is made, or take as long as one, and so must
+/// stream; every other route must not.
+const STREAMED: [(&str, &str); 6] = [
     ("GET", "/v1/responses/{id}"),
     ("GET", "/v1/turns/{key}"),
     ("POST", "/v1/chat"),
     ("POST", "/v1/chat/completions"),
     ("POST", "/v1/responses"),
+    ("POST", "/v1/responses/compact"),
 ];
 
 /// Part of the address that API Gateway invokes a function at when it streams the answer.

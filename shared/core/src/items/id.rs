@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn items_are_named_by_kind_and_place() {
-        let items = ["message", "function_call", "function_call_output", "reasoning", "compaction"];
+        let items = ["message", "function_call", "function_call_output", "reasoning", "compaction", "web_search_call"];
         let items = items.iter().map(|kind| json!({"type": kind, "id": "theirs"})).collect();
         let named = with_ids(items, &conversation("a"), RowId { number: 2, version: 9 }, 4);
         let ids: Vec<&str> = named.iter().map(|item| item["id"].as_str().unwrap()).collect();
@@ -190,11 +190,12 @@ mod tests {
                 "fc_ca978112ca1b_2_9_5",
                 "fco_ca978112ca1b_2_9_6",
                 "rs_ca978112ca1b_2_9_7",
-                "item_ca978112ca1b_2_9_8"
+                "cmp_ca978112ca1b_2_9_8",
+                "item_ca978112ca1b_2_9_9"
             ]
         );
         let with_status: Vec<bool> = named.iter().map(|item| item["status"] == "completed").collect();
-        assert_eq!(with_status, [true, true, true, false, false]);
+        assert_eq!(with_status, [true, true, true, false, false, false]);
     }
 
     #[test]
@@ -209,6 +210,7 @@ mod tests {
             Kind::FunctionCall,
             Kind::FunctionCallOutput,
             Kind::Reasoning,
+            Kind::Compaction,
             Kind::Other,
         ])
     }

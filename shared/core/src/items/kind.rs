@@ -13,17 +13,20 @@ pub enum Kind {
     FunctionCallOutput,
     /// What the model thought.
     Reasoning,
+    /// What an earlier conversation came to.
+    Compaction,
     /// Anything else: kept and shown, not sent to a model.
     Other,
 }
 
 impl Kind {
     /// All that a request may bring.
-    pub(super) const IN_REQUESTS: [Self; 4] =
-        [Self::Message, Self::FunctionCall, Self::FunctionCallOutput, Self::Reasoning];
+    pub(super) const IN_REQUESTS: [Self; 5] =
+        [Self::Message, Self::FunctionCall, Self::FunctionCallOutput, Self::Reasoning, Self::Compaction];
 
     /// All kinds.
-    const ALL: [Self; 5] = [Self::Message, Self::FunctionCall, Self::FunctionCallOutput, Self::Reasoning, Self::Other];
+    const ALL: [Self; 6] =
+        [Self::Message, Self::FunctionCall, Self::FunctionCallOutput, Self::Reasoning, Self::Compaction, Self::Other];
 
     /// What `item` is, by its `type`.
     #[must_use]
@@ -39,6 +42,7 @@ impl Kind {
             Self::FunctionCall => "function_call",
             Self::FunctionCallOutput => "function_call_output",
             Self::Reasoning => "reasoning",
+            Self::Compaction => "compaction",
             Self::Other => "other",
         }
     }
@@ -50,6 +54,7 @@ impl Kind {
             Self::FunctionCall => "fc",
             Self::FunctionCallOutput => "fco",
             Self::Reasoning => "rs",
+            Self::Compaction => "cmp",
             Self::Other => "item",
         }
     }
@@ -63,7 +68,7 @@ impl Kind {
     pub(super) const fn has_status(self) -> bool {
         match self {
             Self::Message | Self::FunctionCall | Self::FunctionCallOutput => true,
-            Self::Reasoning | Self::Other => false,
+            Self::Reasoning | Self::Compaction | Self::Other => false,
         }
     }
 }

@@ -8,8 +8,11 @@
 //! - [`ResponseStream`]: the events of a response while it is made
 //! - [`ResponseObject`]: the answer of `POST /v1/responses`; [`response_id`], [`parse_response_id`]: its name;
 //!   [`echoed`]: what it repeats of its request
+//! - [`compaction_item`]: what an earlier conversation came to, as an item; [`compaction_object`]: the answer
+//!   of `POST /v1/responses/compact`
 
 mod chat_fields;
+mod compaction;
 mod content;
 mod echo;
 mod from_messages;
@@ -26,6 +29,7 @@ mod to_messages;
 mod tools;
 
 pub use chat_fields::chat_fields;
+pub use compaction::{compaction_item, compaction_object};
 pub use echo::echoed;
 pub use from_messages::{items_of_messages, output_items};
 pub use id::{ItemId, RowId, with_ids};

@@ -5,11 +5,12 @@
 
 use serde_json::{Map, Value, json};
 
+use super::compaction;
 use super::content::{self, Parts, STATUSES};
 use super::kind::Kind;
 use super::reader::{ARRAY, Reader, expected, one_of};
 use crate::fault::Faults;
-use crate::limits::MAX_ITEMS_PER_CALL;
+use crate::limits::{MAX_COMPACTION_ITEMS, MAX_ITEMS_PER_CALL};
 
 /// The type of an item that is only mentioned.
 const REFERENCE: &str = "item_reference";
@@ -97,7 +98,14 @@ fn fault(field: &str, message: String) -> Faults {
 
 fn read_items(field: &str, values: &[Value]) -> Result<Vec<InputItem>, Faults> {
     let mut faults = Faults::default();
+    let mut compactions = 0;
     let items = values.iter().enumerate().filter_map(|(index, value)| {
+        let is_compaction = Kind::of(value) == Kind::Compaction;
+        compactions += usize::from(is_compaction);
+        if is_compaction && compactions > MAX_COMPACTION_ITEMS {
+            faults.add(format!("{field}[{index}]"), format!("Expected at most {MAX_COMPACTION_ITEMS} compactions."));
+            return None;
+        }
         let item = Reader::of(format!("{field}[{index}]"), value, &mut faults)?;
         read_item(&item, &mut faults)
     });
@@ -130,6 +138,7 @@ fn read_item(item: &Reader<'_>, faults: &mut Faults) -> Option<InputItem> {
         Kind::FunctionCall => read_call(item, faults),
         Kind::FunctionCallOutput => read_output(item, &mut fields, faults),
         Kind::Reasoning => read_reasoning(item, faults),
+        Kind::Compaction => read_compaction(item, faults),
         Kind::Other => {}
     }
     Some(InputItem::Item(Value::Object(fields)))
@@ -188,6 +197,14 @@ fn read_reasoning(item: &Reader<'_>, faults: &mut Faults) {
             let _ = text.word("type", &[part], faults);
             let _ = text.required_text("text", faults);
         }
+    }
+}
+
+fn read_compaction(item: &Reader<'_>, faults: &mut Faults) {
+    let Some(content) = item.required_text("encrypted_content", faults) else { return };
+    if compaction::unpack(content).is_none() {
+        let message = "This is no compaction made here, or it is damaged. POST /v1/responses/compact makes one.";
+        faults.add(item.at("encrypted_content"), message);
     }
 }
 
@@ -278,6 +295,23 @@ mod tests {
                 {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "s"}]},
             ]),
         );
+    }
+
+    #[test]
+    fn compactions_are_those_made_here() {
+        let whole = |summary: &str| compaction::compaction_item(summary);
+        check(json!([whole("a")]), json!([whole("a")]));
+        let mut named = whole("a");
+        named["id"] = json!("cmp_1");
+        check(json!([named]), json!([named]));
+        let foreign = json!({"type": "compaction", "id": null, "encrypted_content": "gAAAAABpM0Yj"});
+        refused(
+            json!([foreign, {"type": "compaction"}, {"type": "compaction", "encrypted_content": 7}]),
+            &["input[0].encrypted_content", "input[1].encrypted_content", "input[2].encrypted_content"],
+        );
+        let many = |count: usize| json!(vec![whole("a"); count]);
+        check(many(MAX_COMPACTION_ITEMS), many(MAX_COMPACTION_ITEMS));
+        refused(many(MAX_COMPACTION_ITEMS + 1), &[&format!("input[{MAX_COMPACTION_ITEMS}]")]);
     }
 
     #[test]

@@ -193,7 +193,8 @@ impl ResponseObject<'_> {
     }
 }
 
-fn usage(usage: &Usage) -> Value {
+/// Tokens as both standards write them.
+pub(super) fn usage(usage: &Usage) -> Value {
     json!({
         "input_tokens": usage.total_input(),
         "input_tokens_details": {"cached_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write},

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::compaction;
 use super::kind::Kind;
 
 /// Between two parts of a text that were said apart.
@@ -21,6 +22,7 @@ const ATTACHED: &str = "(The output is attached to the next message.)";
 /// - Images and files that a function gave back follow its tool message, and those
 ///   of its neighbours, as a user's: a tool message holds text alone.
 /// - Reasoning is left out: chat completions have no place for it.
+/// - A compaction becomes a `system` message that says what it is.
 #[must_use]
 pub fn messages_of_items(items: &[Value]) -> Vec<Value> {
     let mut chat = Chat::default();
@@ -30,6 +32,7 @@ pub fn messages_of_items(items: &[Value]) -> Vec<Value> {
             Kind::Message => chat.say(item),
             Kind::FunctionCall => chat.call(item),
             Kind::FunctionCallOutput => chat.give_back(item),
+            Kind::Compaction => chat.recall(item),
             Kind::Reasoning | Kind::Other => {}
         }
     }
@@ -52,6 +55,12 @@ impl Chat {
             Some(_) | None => "user",
         };
         self.messages.push(json!({"role": role, "content": content(&item["content"])}));
+    }
+
+    fn recall(&mut self, item: &Value) {
+        self.attach();
+        let told = compaction::told(item);
+        self.messages.extend(told.map(|told| json!({"role": "system", "content": told})));
     }
 
     fn answer(&mut self, item: &Value) {
@@ -223,6 +232,15 @@ mod tests {
         let system = json!({"role": "system", "content": "a"});
         check(&[message("developer", vec![input_text("a")])], std::slice::from_ref(&system));
         check(&[message("system", vec![input_text("a")])], &[system]);
+    }
+
+    #[test]
+    fn a_compaction_is_what_the_system_says_in_its_place() {
+        let item = compaction::compaction_item("Ada asked.");
+        let told = json!({"role": "system", "content": compaction::told(&item)});
+        let [before, after] = ["a", "b"].map(|text| json!({"role": "user", "content": text}));
+        let say = |text: &str| message("user", vec![input_text(text)]);
+        check(&[say("a"), item, say("b")], &[before, told, after]);
     }
 
     #[test]

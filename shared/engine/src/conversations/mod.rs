@@ -16,6 +16,7 @@ mod same_input;
 pub use change::{Added, Addition};
 pub use create::NewConversation;
 pub use items::{ItemPage, ItemQuery, Order};
+pub(crate) use row::places;
 pub use turnwise_store::{Overview, Totals};
 
 use turnwise_core::id::{ConversationId, Tenant};

@@ -8,7 +8,7 @@ use turnwise_store::{AddedItems, CommittedTurn, Content, Entry};
 
 /// All items of a row, null in the place of each that was deleted. A turn's answer comes
 /// behind what came in with it, so nothing moves when it is deleted.
-pub(super) fn places(entry: &Entry) -> Vec<Value> {
+pub(crate) fn places(entry: &Entry) -> Vec<Value> {
     match entry {
         Entry::Added(added) => list(added.items.get()),
         Entry::Turn(turn) => {

@@ -77,9 +77,20 @@ impl Engine {
         request: &ResponseRequest,
         previous: &str,
     ) -> Result<Option<Parent>, Error> {
-        let followed = parse_response_id(previous).ok_or_else(|| unknown(previous))?;
         let own = request.turn.as_ref().map(|turn| hidden_key(turn, &request.place)).transpose()?;
-        let seen = self.look_behind(request, &followed, None, own.as_ref()).await?;
+        self.parent_behind(request, previous, own.as_ref()).await
+    }
+
+    /// The place right behind the response `previous`; `None` where the turn `own` stands
+    /// there already.
+    pub(super) async fn parent_behind(
+        &self,
+        request: &ResponseRequest,
+        previous: &str,
+        own: Option<&TurnKey>,
+    ) -> Result<Option<Parent>, Error> {
+        let followed = parse_response_id(previous).ok_or_else(|| unknown(previous))?;
+        let seen = self.look_behind(request, &followed, None, own).await?;
         match seen.decide() {
             Follow::Next(number) => Ok(Some(Parent { conversation: followed.conversation, number: number - 1 })),
             Follow::Fork(parent) => Ok(Some(parent)),

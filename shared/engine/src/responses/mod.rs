@@ -2,6 +2,8 @@
 //!
 //! - [`respond`](Engine::respond): the use case; `follow`: a turn behind a given one
 //! - `references`: items that a request mentions by their ids
+//! - [`compact`](Engine::compact): a conversation made short; [`count_input`](Engine::count_input): tokens of a
+//!   request that is not made
 //! - [`read`]: responses read back and cancelled; `delete`: and deleted
 
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use turnwise_core::digest::Digest;
 use turnwise_core::id::{ConversationId, ProjectId, TurnId, TurnKey};
 use turnwise_core::items::{InputItem, ResponseHead};
 use turnwise_core::json::{self, RawMap};
-use turnwise_core::limits::{HISTORY_TURNS, MAX_RESPONSE_INPUT_BYTES};
+use turnwise_core::limits::MAX_RESPONSE_INPUT_BYTES;
 use turnwise_core::turn::{Delivery, Lineage, OnBusy, Parent, Standing};
 use uuid::Uuid;
 
@@ -21,11 +23,14 @@ use crate::error::Error;
 use crate::follow::Frames;
 use crate::turn::{Answer, Caller, Facts, Input, TurnRequest, remember};
 
+mod compact;
+mod count;
 mod delete;
 mod follow;
 pub mod read;
 mod references;
 
+pub use compact::Compacted;
 pub use read::{FoundResponse, ResponseInput};
 
 /// A request for a response.
@@ -171,10 +176,11 @@ impl Engine {
         let key = hidden_key(&TurnId::new(self.random.uuid_v7(self.clock.now())), &request.place)?;
         let items = self.resolve_mentions(&request, &key, parent.clone()).await?;
         let tenant = &request.caller.tenant;
-        let history = self.reach_back(tenant, Vec::new(), parent, HISTORY_TURNS).await?;
+        let history = self.reach_back(tenant, Vec::new(), parent, request.input.window.rows()).await?;
         let mut input = request.input;
         input.items = Some(json::raw(&Value::Array(items)));
         let context = self.providers.resolve(input.model.as_deref()).map_err(Error::Model)?.context_tokens();
+        remember::check(&input, &history, context)?;
         let messages = remember::messages(&input, &history, context);
         input.fields.insert("messages".to_owned(), messages);
         if input.stream {

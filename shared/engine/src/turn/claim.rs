@@ -4,11 +4,13 @@ use turnwise_core::id::{AttemptId, ConversationId, ProjectId, Tenant, TurnKey};
 use turnwise_core::limits::{MAX_CONFLICT_RETRIES, MAX_INPUT_BYTES};
 use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{
-    Acquire, Ask, Claim, Conversation, Decision, Delivery, Failure, State, Streamed, Turn, begin, lease_until,
+    Acquire, Ask, Claim, Conversation, Decision, Delivery, Failure, Previous, Standing, State, Streamed, Turn, begin,
+    lease_until,
 };
 use turnwise_providers::Resolved;
 use turnwise_store::{BeginTurn, Begun, Entry};
 
+use super::remember;
 use super::request::TurnRequest;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -72,6 +74,9 @@ impl Engine {
 
             if let Decision::Acquire(acquire) = decision {
                 let resolved = self.resolve(request)?;
+                if is_to_be_checked(request, &acquire) {
+                    remember::check(&request.input, &seen.history, resolved.context_tokens())?;
+                }
                 let turn = self.turn_to_begin(request, &acquire, &ask, seen.turn.as_ref());
                 tried = Some(acquire.clone());
                 match self.write_t1(request, &turn, &acquire, seen.turn.as_ref()).await {
@@ -252,6 +257,15 @@ impl Engine {
         };
         self.store.begin_turn(&begin).await
     }
+}
+
+/// Whether a conversation that is too long is told to the client. A turn of the queue has
+/// no client left and ends as failed; what a dead attempt left was let in before, and its
+/// answer may be there.
+fn is_to_be_checked(request: &TurnRequest, acquire: &Acquire) -> bool {
+    let from_queue = matches!(request.standing, Standing::Head { .. });
+    let left_by_dead = matches!(acquire.previous, Previous::Lost { .. });
+    !from_queue && !left_by_dead
 }
 
 /// A conversation belongs to the project of its first turn; from another it cannot

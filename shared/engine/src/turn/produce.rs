@@ -8,11 +8,12 @@ use tokio_util::sync::CancellationToken;
 use turnwise_core::fold::Fold;
 use turnwise_core::generation::{Completion, Generation};
 use turnwise_core::json;
-use turnwise_core::turn::{Plan, Previous, Streamed, plan};
+use turnwise_core::turn::{Failure, Plan, Previous, Streamed, plan};
 use turnwise_store::{LogEnd, LogPage};
 
 use super::claim::{Ready, must_end_by};
 use super::keep::Keeper;
+use super::refused::context_exceeded;
 use super::remember;
 use super::request::{Caller, Input};
 use super::upstream::{Broken, Upstream, read_upstream};
@@ -35,6 +36,8 @@ pub(super) enum Made {
     Answer(Completion),
     /// An answer that broke off.
     Broken(Broken),
+    /// No answer: the provider is not asked.
+    Refused(Failure),
     /// Whether a lost attempt's call was answered is not known, and it must not be
     /// repeated; its partial text.
     Unknown(String),
@@ -78,7 +81,10 @@ impl Producer {
             Plan::Call => {
                 // What was not streamed is told as the stream behind all that were.
                 self.live.begin(if self.stream { claim.streams } else { claim.streams + 1 });
-                let (made, logged) = self.call().await;
+                let (made, logged) = match self.refusal() {
+                    Some(failure) => (Made::Refused(failure), self.stream.then_some(0)),
+                    None => self.call().await,
+                };
                 (made, Shown { streamed: self.ready.turn.streamed, logged })
             }
             Plan::RollForward => {
@@ -143,6 +149,13 @@ impl Producer {
         };
         let (result, logged) = tokio::join!(reading, keeper.run(&done));
         (result.map_or_else(Made::Broken, Made::Answer), logged)
+    }
+
+    /// A request of a client is refused at the door; a turn of the queue got in before
+    /// anybody knew what its conversation would be.
+    fn refusal(&self) -> Option<Failure> {
+        let checked = remember::check(&self.input, &self.ready.history, self.ready.resolved.context_tokens());
+        checked.err().map(|too_long| context_exceeded(too_long, self.caller.request_id.clone()))
     }
 
     fn generation(&self) -> Generation {

@@ -3,8 +3,9 @@
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use turnwise_core::items::messages_of_items;
-use turnwise_core::json;
-use turnwise_core::usage::estimate_tokens;
+use turnwise_core::json::{self, RawMap};
+use turnwise_core::usage::count;
+use turnwise_core::window::TooLong;
 use turnwise_store::{Content, Entry};
 
 use super::request::Input;
@@ -17,25 +18,38 @@ const KEPT_FIELDS: [&str; 4] = ["role", "content", "tool_calls", "refusal"];
 /// request's window or a model with `context` tokens, and the instructions before
 /// everything.
 pub(crate) fn messages(input: &Input, history: &[Entry], context: Option<u64>) -> Box<RawValue> {
-    let new = input.messages();
+    let raw = input.messages();
+    let new: Vec<Value> = serde_json::from_str(raw.get()).unwrap_or_default();
     let history = if input.remembers { history } else { &[] };
     let rows: Vec<Vec<Value>> = history.iter().map(messages_of).collect();
-    let newest_first = rows.iter().rev().map(|row| tokens(row));
-    let fitting = input.window.fitting(context, estimate_tokens(new.get()), newest_first);
+    let nothing_else = RawMap::new();
+    let newest_first = rows.iter().rev().map(|row| count(row, &nothing_else));
+    let fitting = input.window.fitting(context, count(&new, &nothing_else), newest_first);
     let instructions = input.instructions.as_ref();
     let mut messages: Vec<Value> =
         instructions.map(|text| json!({"role": "system", "content": text})).into_iter().collect();
     messages.extend(rows.into_iter().rev().take(fitting).rev().flatten());
     if messages.is_empty() {
-        return new;
+        return raw;
     }
-    messages.extend(serde_json::from_str::<Vec<Value>>(new.get()).unwrap_or_default());
+    messages.extend(new);
     json::raw(&Value::Array(messages))
 }
 
-/// About how many tokens the messages of a row have.
-fn tokens(row: &[Value]) -> u64 {
-    row.iter().map(|message| estimate_tokens(&message.to_string())).sum()
+/// Whether `history`, the newest rows of a conversation, may go along with `input`.
+///
+/// # Errors
+/// [`TooLong`].
+pub(crate) fn check(input: &Input, history: &[Entry], context: Option<u64>) -> Result<(), TooLong> {
+    let rows = if input.remembers { history.len() } else { 0 };
+    input.window.check(context, rows, || tokens(input, history, context))
+}
+
+/// About how many tokens a model with `context` tokens is sent.
+pub(crate) fn tokens(input: &Input, history: &[Entry], context: Option<u64>) -> u64 {
+    let messages = messages(input, history, context);
+    let messages: Vec<Value> = serde_json::from_str(messages.get()).unwrap_or_default();
+    count(&messages, &input.fields)
 }
 
 /// A row of a conversation as the messages it adds.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use turnwise_core::digest::Digest;
+use turnwise_core::generation::Completion;
 use turnwise_core::id::{ProjectId, Tenant, TurnKey};
 use turnwise_core::items::messages_of_items;
 use turnwise_core::json::{self, RawMap};
@@ -62,6 +63,9 @@ pub struct Input {
     /// back to a turn of the queue.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stream: bool,
+    /// Whether an answer without text is a failure.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub needs_text: bool,
 }
 
 impl Input {
@@ -78,6 +82,11 @@ impl Input {
     pub fn items_count(&self) -> usize {
         let items = self.items.as_ref().map(|items| serde_json::from_str::<Vec<&RawValue>>(items.get()));
         items.and_then(Result::ok).map_or(0, |items| items.len())
+    }
+
+    /// Whether `completion` is an answer to it.
+    pub(crate) fn takes(&self, completion: &Completion) -> bool {
+        !self.needs_text || !completion.text.trim().is_empty()
     }
 
     /// What is new, as chat messages.

@@ -16,6 +16,7 @@ use turnwise_store::{
 
 use super::claim::may_call_again;
 use super::produce::{Made, Producer, Shown};
+use super::refused::without_text;
 use super::request::Answer;
 use super::upstream::{Broken, Stop};
 use crate::live::Outcome;
@@ -31,6 +32,10 @@ impl Producer {
     /// Writes the end of the turn, and says how it ended.
     pub(super) async fn settle(&self, made: Made, shown: &Shown) -> Outcome {
         match made {
+            Made::Answer(completion) if !self.input.takes(&completion) => {
+                let failure = without_text(self.caller.request_id.clone());
+                self.fail(failure, Some(completion.usage), shown).await
+            }
             Made::Answer(completion) => self.commit(completion, shown).await,
             Made::Broken(Broken { stop: Stop::LockLost, partial }) => {
                 self.record_waste(self.estimate(&partial)).await;
@@ -41,6 +46,7 @@ impl Producer {
                 let failure = self.failure(broken);
                 self.fail(failure, cost, shown).await
             }
+            Made::Refused(failure) => self.fail(failure, None, shown).await,
             Made::Unknown(partial) => self.fail(self.unknown(partial), None, shown).await,
         }
     }

@@ -189,6 +189,7 @@ fn turn_request(
             api_key: principal.api_key.clone(),
             user: principal.user.clone(),
             stream,
+            needs_text: false,
         },
         background: headers.prefer.respond_async && !stream,
         standing: standing(on_busy),
@@ -216,7 +217,7 @@ fn window(body: &mut JsonBody) -> Window {
         }
         turns
     });
-    Window { turns, tokens: body.count("history_tokens") }
+    Window { turns, tokens: body.count("history_tokens"), ..Window::default() }
 }
 
 pub(super) fn on_busy(body: &mut JsonBody, header: Option<OnBusy>) -> OnBusy {

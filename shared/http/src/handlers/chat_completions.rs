@@ -133,6 +133,7 @@ fn input(principal: &Principal, body: &mut JsonBody, stream: bool) -> Input {
         api_key,
         user,
         stream,
+        needs_text: false,
     }
 }
 

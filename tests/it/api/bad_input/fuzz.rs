@@ -11,6 +11,9 @@ use super::super::{CHAT, COMPLETIONS, ROUTES};
 
 const RESPONSES: &str = "/v1/responses";
 
+/// Routes that take the same body.
+const LIKE_RESPONSES: [&str; 3] = [RESPONSES, "/v1/responses/compact", "/v1/responses/input_tokens"];
+
 /// Random requests of each kind.
 const CASES: u32 = 150;
 
@@ -89,6 +92,7 @@ fn value() -> impl Strategy<Value = Value> {
         json!("\u{202e}#~:"),
         json!("😀".repeat(300)),
         json!([{"role": "user", "content": "hello"}]),
+        json!([{"type": "compaction", "encrypted_content": "AUEAvv97InYi"}]),
         json!([{"role": "tool", "content": [{"type": "image_url", "image_url": null}]}]),
         json!({"include_usage": true}),
     ];
@@ -150,7 +154,8 @@ fn run<S: Strategy>(strategy: S, send: impl AsyncFn(&TestApp, S::Value)) {
 fn random_bodies_get_answers_or_errors_of_the_client() {
     let bodies = (body(&CHAT_FIELDS), body(&COMPLETION_FIELDS), body(&RESPONSE_FIELDS));
     run(bodies, async |app, (chat, completion, response)| {
-        for (path, body) in [(CHAT, &chat), (COMPLETIONS, &completion), (RESPONSES, &response)] {
+        let responses = LIKE_RESPONSES.map(|path| (path, &response));
+        for (path, body) in [(CHAT, &chat), (COMPLETIONS, &completion)].into_iter().chain(responses) {
             check(&app.post(path, body).await, body);
         }
     });
@@ -159,7 +164,7 @@ fn random_bodies_get_answers_or_errors_of_the_client() {
 #[test]
 fn random_bytes_get_errors_of_the_client() {
     run(prop::collection::vec(any::<u8>(), 0..64), async |app, bytes| {
-        for path in ROUTES.into_iter().chain([RESPONSES]) {
+        for path in ROUTES.into_iter().chain(LIKE_RESPONSES) {
             let reply = Reply::of(app.request(Method::POST, path).body(bytes.clone())).await;
             check(&reply, &bytes);
             assert_eq!(reply.status, 400, "{bytes:?}");

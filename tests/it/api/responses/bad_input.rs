@@ -85,6 +85,8 @@ async fn every_route_asks_for_a_key() {
     let app = TestApp::start().await;
     for (method, path) in [
         ("POST", RESPONSES),
+        ("POST", "/v1/responses/compact"),
+        ("POST", "/v1/responses/input_tokens"),
         ("GET", "/v1/responses/resp_Yzp0"),
         ("DELETE", "/v1/responses/resp_Yzp0"),
         ("POST", "/v1/responses/resp_Yzp0/cancel"),

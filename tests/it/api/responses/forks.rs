@@ -52,7 +52,7 @@ async fn a_fork_of_a_fork_remembers_all_that_came_before_it() {
 }
 
 #[tokio::test]
-async fn a_long_chain_of_forks_fills_the_window_and_no_more() {
+async fn a_long_chain_of_forks_is_sent_whole() {
     let app = TestApp::start().await;
     let mut line: Vec<Value> = vec![respond(&app, &asking("turn 0")).await];
     for number in 1..=HISTORY_TURNS + 2 {
@@ -69,7 +69,7 @@ async fn a_long_chain_of_forks_fills_the_window_and_no_more() {
         .filter(|message| message["role"] == "user")
         .map(|message| message["content"].as_str().unwrap().to_owned())
         .collect();
-    let expected: Vec<String> = (2..=HISTORY_TURNS + 2).map(|number| format!("turn {number}")).collect();
+    let expected: Vec<String> = (0..=HISTORY_TURNS + 2).map(|number| format!("turn {number}")).collect();
     assert_eq!(asked, expected);
 }
 

@@ -2,15 +2,18 @@
 
 mod background;
 mod bad_input;
+mod compact;
 mod create;
 mod delete;
 mod follow;
 mod forks;
 mod input_items;
+mod input_tokens;
 mod items;
 mod read;
 mod replay;
 mod schema;
+mod truncation;
 mod unstored;
 
 use http::Method;

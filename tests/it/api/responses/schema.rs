@@ -16,10 +16,16 @@ static SCHEMAS: LazyLock<BTreeMap<&'static str, Validator>> = LazyLock::new(|| {
     let schemas = [
         ("ResponseResource", open_responses),
         ("ItemField", open_responses),
+        ("CompactResource", open_responses),
         ("Response", openai),
         ("ItemResource", openai),
+        ("TokenCountsResource", openai),
     ];
-    schemas.into_iter().map(|(name, description)| (name, validator(name, description))).collect()
+    let mut validators: BTreeMap<_, _> =
+        schemas.into_iter().map(|(name, description)| (name, validator(name, description))).collect();
+    // Both have a schema of this name.
+    validators.insert("openai.CompactResource", validator("CompactResource", openai));
+    validators
 });
 
 fn validator(name: &str, description: &str) -> Validator {
@@ -28,7 +34,7 @@ fn validator(name: &str, description: &str) -> Validator {
     jsonschema::options().with_draft(Draft::Draft202012).build(&root).unwrap()
 }
 
-fn check(body: &Value, schema: &str) {
+pub(super) fn check(body: &Value, schema: &str) {
     let faults = SCHEMAS[schema].iter_errors(body).map(|fault| format!("{}: {fault}", fault.instance_path()));
     assert_eq!(faults.collect::<Vec<_>>(), Vec::<String>::new(), "{schema}: {body}");
 }
@@ -84,10 +90,11 @@ async fn input_items_are_the_standards() {
         {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "c", "output": "1"},
         {"type": "reasoning", "summary": []},
+        turnwise_core::items::compaction_item("e"),
     ]);
     let response = respond(&app, &asking(input)).await;
     let items = app.get(&format!("{}/input_items", super::path(&response))).await.json();
-    assert_eq!(items["data"].as_array().map(Vec::len), Some(6));
+    assert_eq!(items["data"].as_array().map(Vec::len), Some(7));
     for item in items["data"].as_array().unwrap() {
         check(item, "ItemField");
         check(item, "ItemResource");

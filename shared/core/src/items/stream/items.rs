@@ -100,7 +100,7 @@ impl ItemEvents {
             }
             match Kind::of(item) {
                 Kind::FunctionCall => self.finish_call(index, item, &mut events),
-                Kind::Message | Kind::Reasoning | Kind::FunctionCallOutput | Kind::Other => {
+                Kind::Message | Kind::Reasoning | Kind::FunctionCallOutput | Kind::Compaction | Kind::Other => {
                     self.finish_parts(index, item, &mut events);
                 }
             }
@@ -316,7 +316,7 @@ const fn item_of(kind: TextKind) -> Kind {
 fn item(kind: Kind, id: &str, status: &str, content: Vec<Value>) -> Value {
     match kind {
         Kind::Reasoning => json!({"id": id, "type": "reasoning", "summary": [], "content": content}),
-        Kind::Message | Kind::FunctionCall | Kind::FunctionCallOutput | Kind::Other => {
+        Kind::Message | Kind::FunctionCall | Kind::FunctionCallOutput | Kind::Compaction | Kind::Other => {
             json!({"id": id, "type": "message", "role": "assistant", "status": status, "content": content})
         }
     }

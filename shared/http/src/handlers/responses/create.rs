@@ -29,6 +29,10 @@ use crate::sse::{self, Resume};
 /// request is accepted, and `project_id`, `delivery`, `on_busy` and `wait_timeout_s` as
 /// on `/v1/chat`; `on_busy` says nothing beside `previous_response_id`, as a response
 /// never waits for another one there: it forks.
+///
+/// What was said before goes along whole, up to 100 turns; what is more than that, or more
+/// than the model takes, is refused with `context_length_exceeded`. With `truncation` `auto`
+/// the newest turns go along that fill no more than three quarters of the model's context.
 #[utoipa::path(
     post, path = "/v1/responses", tag = "responses", request_body = Object,
     params(
@@ -88,12 +92,12 @@ async fn reply(app: &App, context: RequestContext, manner: Manner, responded: Re
     }
 }
 
-fn note_failed(context: &RequestContext, error: &turnwise_engine::Error) {
+pub(super) fn note_failed(context: &RequestContext, error: &turnwise_engine::Error) {
     if let turnwise_engine::Error::Failed { facts: Some(facts), .. } = error {
         note_turn(context, facts.key.as_ref());
     }
 }
 
-fn note_turn(context: &RequestContext, key: Option<&TurnKey>) {
+pub(super) fn note_turn(context: &RequestContext, key: Option<&TurnKey>) {
     context.note(|line| line.turn = key.map(ToString::to_string));
 }

@@ -74,31 +74,62 @@ pub(super) fn request(
             instructions,
             echo,
             remembers: true,
-            window: Window::default(),
+            window: window(&body),
             api_key: principal.api_key.clone(),
             user: principal.user.clone(),
             stream,
+            needs_text: false,
         },
     })
 }
 
-fn items(body: &mut JsonBody) -> Vec<InputItem> {
-    match body.fields.get("input").filter(|input| !input.is_null()) {
-        None => body.faults.add("input", "An input is required: a text or a list of items."),
-        Some(input) => match parse_input("input", input) {
-            Ok(items) => return items,
-            Err(faults) => body.faults.0.extend(faults.0),
-        },
+/// The request as far as it says what the model would be sent, or all its faults. It may
+/// do without an input, and how it would be answered does not matter.
+pub(super) fn counted(
+    principal: &Principal,
+    context: &RequestContext,
+    mut body: JsonBody,
+) -> Result<ResponseRequest, Error> {
+    body.fields.retain(|name, _| name != "store" && !TRANSPORT_FIELDS.contains(&name.as_str()));
+    let input = body.fields.entry("input").or_insert(Value::Null);
+    if input.is_null() {
+        *input = json!([]);
     }
-    Vec::new()
+    request(principal, context, TurnHeaders::default(), body)
 }
 
-fn model(body: &mut JsonBody) -> Option<String> {
+fn items(body: &mut JsonBody) -> Vec<InputItem> {
+    let items = input_items(body);
+    if items.is_none() {
+        body.faults.add("input", "An input is required: a text or a list of items.");
+    }
+    items.unwrap_or_default()
+}
+
+/// The input, if it is there and not null; nothing in it where it has faults.
+pub(super) fn input_items(body: &mut JsonBody) -> Option<Vec<InputItem>> {
+    let input = body.fields.get("input").filter(|input| !input.is_null())?;
+    let items = parse_input("input", input).unwrap_or_else(|Faults(faults)| {
+        body.faults.0.extend(faults);
+        Vec::new()
+    });
+    Some(items)
+}
+
+pub(super) fn model(body: &mut JsonBody) -> Option<String> {
     let model = body.text("model");
     if model.as_ref().is_some_and(|model| model.trim().is_empty()) {
         body.faults.add("model", "The model must not be empty.");
     }
     model
+}
+
+/// How much of the conversation goes along: nothing is left out unless the request says so.
+pub(super) fn window(body: &JsonBody) -> Window {
+    match body.fields.get("truncation").and_then(Value::as_str) {
+        Some("auto") => Window::newest(),
+        Some(_) | None => Window::whole(),
+    }
 }
 
 /// Where the response belongs, by `conversation`, by `previous_response_id` or by

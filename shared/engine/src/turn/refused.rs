@@ -1,0 +1,42 @@
+//! Failures of our own making: turns that are not sent to a model, or whose answer is
+//! not taken.
+
+use turnwise_core::category::Category;
+use turnwise_core::turn::{Failure, Outcome};
+use turnwise_core::window::{CONTEXT_EXCEEDED, TooLong};
+
+/// A turn of the queue whose conversation is too long by the time it is due.
+pub(super) fn context_exceeded(too_long: TooLong, request_id: String) -> Failure {
+    Failure {
+        category: Category::ValidationError,
+        code: CONTEXT_EXCEEDED.to_owned(),
+        message: too_long.to_string(),
+        param: Some("input".to_owned()),
+        ..final_failure(request_id)
+    }
+}
+
+/// An answer without text where a text was needed.
+pub(crate) fn without_text(request_id: String) -> Failure {
+    let message = "The model's answer has no text: it refused, or came to its limit before it wrote any. Nothing of \
+                   it is kept; another model, or a new key, may do better.";
+    Failure {
+        category: Category::ApiError,
+        code: "answer_without_text".to_owned(),
+        message: message.to_owned(),
+        ..final_failure(request_id)
+    }
+}
+
+fn final_failure(request_id: String) -> Failure {
+    Failure {
+        outcome: Outcome::Final,
+        category: Category::InternalError,
+        code: String::new(),
+        message: String::new(),
+        param: None,
+        retry_after_ms: None,
+        request_id,
+        partial: String::new(),
+    }
+}
