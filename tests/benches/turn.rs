@@ -17,6 +17,7 @@ use tokio::runtime::Runtime;
 use turnwise_core::generation::Generation;
 use turnwise_core::id::{ConversationId, Tenant, TurnId, TurnKey};
 use turnwise_engine::Engine;
+use turnwise_engine::follow::Frame;
 use turnwise_providers::Call;
 use turnwise_tests::rig;
 use turnwise_tests::scripted::{Script, ScriptedProvider};
@@ -110,7 +111,7 @@ fn first_event_through_the_engine(bencher: Bencher<'_, '_>) {
             let mut request = rig::request(&unique(), "1", "hello", "openai/gpt-4o-mini");
             request.input.stream = true;
             let (_, _, mut frames) = bench.engine.stream(request).await.unwrap();
-            frames.next().await.is_some()
+            while !matches!(frames.next().await.unwrap(), Frame::Event(_)) {}
         })
     });
 }

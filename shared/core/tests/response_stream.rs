@@ -164,6 +164,16 @@ fn a_queued_response_says_so_first_and_once() {
 }
 
 #[test]
+fn a_response_that_has_said_nothing_begins_once() {
+    let mut stream = ResponseStream::new(head(false));
+    let mut events = stream.begin(1, 3);
+    events.extend(stream.begin(2, 3));
+    events.extend(stream.chunk(&chunk(json!({"content": "a"}))));
+    assert_eq!(names(&events)[..3], ["created", "in_progress", "output_item.added"]);
+    assert_eq!(Position::of(events[2].number), Position { stream: 2, index: 2 });
+}
+
+#[test]
 fn another_attempt_begins_again_with_larger_numbers() {
     let mut stream = ResponseStream::new(head(false));
     let mut events = stream.begin(1, 3);

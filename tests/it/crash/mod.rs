@@ -6,5 +6,6 @@ mod client;
 mod embedded;
 mod promise;
 mod queue;
+mod resume;
 mod storm;
 mod table;

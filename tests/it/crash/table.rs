@@ -36,7 +36,9 @@ impl Table {
     /// How many events the stream log of the turn `name` holds.
     pub(super) async fn logged_events(&self, name: &str) -> u64 {
         let rows = self.0.rows().await;
-        let batches = rows.iter().filter(|row| text(row, "pk").starts_with("S#") && text(row, "pk").ends_with(name));
+        let is_batch = |row: &&Row| !text(row, "sk").ends_with("END");
+        let log = rows.iter().filter(|row| text(row, "pk").starts_with("S#") && text(row, "pk").ends_with(name));
+        let batches = log.filter(is_batch);
         batches.map(|row| number(row, "count")).sum()
     }
 

@@ -244,10 +244,11 @@ impl<S: Shape> Teller<S> {
 
     /// Ends the stream with what is no part of it.
     fn stop(&mut self, error: Error) -> Result<Vec<Sse>, Error> {
-        if !self.status_sent {
+        // What a client has seen makes it a stream that ends, not a request that is refused.
+        if !self.status_sent && !matches!(error, Error::Stream(_)) {
             return self.refuse(error);
         }
-        self.ended = true;
+        (self.ended, self.has_spoken) = (true, true);
         let body = self.body(&error);
         let told = self.stream.shape.broken(body);
         Ok(self.pass(told))

@@ -154,12 +154,15 @@ impl ResponseStream {
     /// From here on comes `stream`, of a turn that gets `number`. If an earlier one had said something, the response
     /// begins again.
     pub fn begin(&mut self, stream: u32, number: u64) -> Vec<ResponseEvent> {
-        if self.next.index >= self.prelude() {
+        if self.next.index > self.prelude() {
             self.next.index = 0;
         }
         self.head.number = number;
         self.items = ItemEvents::new(&self.head);
         self.next.stream = stream;
+        if self.next.index == self.prelude() {
+            return Vec::new();
+        }
         let mut events = self.waiting(stream);
         if self.next.index == 0 {
             events.push(self.state("response.created", ResponseState::InProgress));
