@@ -13,6 +13,7 @@ mod items;
 mod read;
 mod replay;
 mod schema;
+mod tools;
 mod truncation;
 mod unstored;
 
