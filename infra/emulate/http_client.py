@@ -23,8 +23,11 @@ class Answer:
         return json.loads(self.body)
 
 
-def request(method, url, body=None, headers=None, on_chunk=None):
-    """Sends one request. `body` is bytes, or a value sent as JSON; `on_chunk` gets each piece of the body as it comes."""
+def request(method, url, body=None, headers=None, on_chunk=None, cut_after=None):
+    """Sends one request. `body` is bytes, or a value sent as JSON; `on_chunk` gets each piece of the body as it comes.
+
+    After `cut_after` whole events of a stream its connection is cut.
+    """
     parts = urllib.parse.urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT_S)
     payload = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
@@ -37,6 +40,8 @@ def request(method, url, body=None, headers=None, on_chunk=None):
             received += chunk
             if on_chunk:
                 on_chunk(time.monotonic(), chunk)
+            if cut_after is not None and len(sse_data(whole_events(received))) >= cut_after:
+                break
         return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, received)
     finally:
         connection.close()
@@ -48,8 +53,20 @@ def expect(what, actual, expected):
         sys.exit(f"error: {what}: expected {expected!r}, got {actual!r}")
 
 
+def whole_events(body):
+    """An SSE body without an event that its end cuts off."""
+    end = body.replace(b"\r\n", b"\n").rfind(b"\n\n")
+    return body.replace(b"\r\n", b"\n")[: end + 2] if end >= 0 else b""
+
+
 def sse_data(body):
     """The data of each event of an SSE body, in order."""
     events = body.decode().replace("\r\n", "\n").split("\n\n")
     lines = (line for event in events for line in event.split("\n"))
     return [line.removeprefix("data:").strip() for line in lines if line.startswith("data:")]
+
+
+def sse_ids(body):
+    """The ids of an SSE body's events, in order."""
+    lines = body.decode().replace("\r\n", "\n").split("\n")
+    return [int(line.removeprefix("id:")) for line in lines if line.startswith("id:")]

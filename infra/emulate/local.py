@@ -1,33 +1,50 @@
 """The local runner, `turnwise serve`, on a free loopback port with a data folder of its own."""
 
 import contextlib
-import dataclasses
 import shutil
 import sys
 
-from processes import ROOT, WORK, free_port, server
+from processes import ROOT, WORK, answers, end, free_port, kill, log_shown, start, wait_until
 
+BINARY = ROOT / "target/release/turnwise"
 DEV_KEY = "tw_live_sample_0123456789abcdefghijklmnopqrstuv"
+START_TIMEOUT_S = 60
 
 
-@dataclasses.dataclass
 class Local:
-    """A running local runner."""
+    """A local runner: its address and key stay the same when it is killed and started again on the same folder."""
 
-    url: str
-    key: str
+    def __init__(self, name):
+        self.name = name
+        self.key = DEV_KEY
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.data = WORK / f"{name}-data"
+        shutil.rmtree(self.data, ignore_errors=True)
+        self.process = None
+
+    def start(self):
+        """Starts it, and waits until it answers."""
+        env = {"TURNWISE_PORT": str(self.port), "TURNWISE_DATA_DIR": str(self.data), "TURNWISE_DEV_KEY": self.key}
+        self.process = start(self.name, [BINARY, "serve"], env, "a" if self.process else "w")
+        healthy = f"{self.url}/healthz"
+        wait_until(f"{self.name} answers", lambda: answers(healthy), START_TIMEOUT_S, self.process)
+
+    def kill(self):
+        """Kills it, in the middle of whatever it does."""
+        kill(self.process)
 
 
 @contextlib.contextmanager
 def local(name):
     """Runs target/release/turnwise until the block ends; `name` tells its log and its data folder from others."""
-    binary = ROOT / "target/release/turnwise"
-    if not binary.exists():
+    if not BINARY.exists():
         sys.exit("error: target/release/turnwise is not built: cargo build --release")
-    data = WORK / f"{name}-data"
-    shutil.rmtree(data, ignore_errors=True)
-    port = free_port()
-    env = {"TURNWISE_PORT": str(port), "TURNWISE_DATA_DIR": str(data), "TURNWISE_DEV_KEY": DEV_KEY}
-    url = f"http://127.0.0.1:{port}"
-    with server(name, [binary, "serve"], f"{url}/healthz", env):
-        yield Local(url, DEV_KEY)
+    running = Local(name)
+    with log_shown(name):
+        try:
+            running.start()
+            yield running
+        finally:
+            if running.process:
+                end(running.process)

@@ -3,24 +3,16 @@
     python infra/emulate/page.py
 """
 
-import os
-import subprocess
-import sys
+from local import BINARY, local
+from node import run_node
+from processes import WORK
 
-from local import local
-from processes import ROOT, WORK
-
-MODULES = ROOT / "target/tools/node/node_modules"
 TIMEOUT_S = 300
 
 
 def main():
-    script = ROOT / "infra/emulate/page.mjs"
     with local("page") as running:
-        command = ["node", str(script), running.url, str(WORK)]
-        environment = {**os.environ, "NODE_PATH": str(MODULES)}
-        done = subprocess.run(command, cwd=ROOT, env=environment, timeout=TIMEOUT_S)
-    sys.exit(done.returncode)
+        run_node("page.mjs", [running.url, WORK], {"TURNWISE": str(BINARY)}, TIMEOUT_S)
 
 
 if __name__ == "__main__":

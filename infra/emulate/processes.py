@@ -56,11 +56,21 @@ def answers(url):
 @contextlib.contextmanager
 def server(name, command, url, env=None, timeout_s=60):
     """Runs `command` until the block ends, its output in target/emulate/NAME.log; the block starts once `url` answers."""
+    with log_shown(name):
+        process = start(name, command, env, "w")
+        try:
+            wait_until(f"{name} answers at {url}", lambda: answers(url), timeout_s, process)
+            yield process
+        finally:
+            end(process)
+
+
+def start(name, command, env, mode):
+    """Starts `command` with its output in target/emulate/NAME.log: a new one, or behind what is in it (mode "a")."""
     WORK.mkdir(parents=True, exist_ok=True)
-    log = WORK / f"{name}.log"
-    with log.open("w") as output:
+    with log_of(name).open(mode) as output:
         # A session of its own, so that what the server starts can be ended with it.
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [str(part) for part in command],
             cwd=ROOT,
             env={**os.environ, **(env or {})},
@@ -69,15 +79,29 @@ def server(name, command, url, env=None, timeout_s=60):
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+
+def log_of(name):
+    """Where the output of the server `name` goes."""
+    return WORK / f"{name}.log"
+
+
+@contextlib.contextmanager
+def log_shown(name):
+    """Prints the end of the log of `name` if the block fails."""
     try:
-        wait_until(f"{name} answers at {url}", lambda: answers(url), timeout_s, process)
-        yield process
+        yield
     except BaseException:
+        log = log_of(name)
         print(f"--- the end of {log.relative_to(ROOT)}", file=sys.stderr)
         print("\n".join(log.read_text(errors="replace").splitlines()[-60:]), file=sys.stderr)
         raise
-    finally:
-        end(process)
+
+
+def kill(process):
+    """Ends the server as a power cut would: no signal that it could see."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def end(process):

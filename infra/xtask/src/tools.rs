@@ -22,8 +22,9 @@ const ENVIRONMENTS: [Environment; 2] = [
     Environment { name: "emulate", requirements: "infra/emulate/requirements-emulate.txt" },
 ];
 
-/// Drives a browser that is installed already: the package brings none.
-const PLAYWRIGHT: &str = "playwright-core@1.65.1";
+/// Packages for Node.js, neither of which needs another one: playwright-core drives a browser that is installed
+/// already, openai is OpenAI's client. From its version 7 on that wants Node.js 22.
+const NODE_PACKAGES: [&str; 2] = ["playwright-core@1.65.1", "openai@6.49.0"];
 
 /// Installs what is missing. Idempotent: each tool has a stamp file that holds the pins it was installed from.
 pub(crate) fn install() -> Result<()> {
@@ -32,7 +33,7 @@ pub(crate) fn install() -> Result<()> {
             .with_context(|| format!("cannot read {}", environment.requirements))?;
         once(environment.name, &pins, || install_python(environment))?;
     }
-    once("node", PLAYWRIGHT, install_node)
+    once("node", &NODE_PACKAGES.join("\n"), install_node)
 }
 
 /// A program of the environment `sam` or `emulate`.
@@ -82,5 +83,5 @@ fn install_python(environment: &Environment) -> Result<()> {
 fn install_node() -> Result<()> {
     fs::create_dir_all(folder("node")).context("cannot create the folder for Node.js tools")?;
     let npm = ["install", "--silent", "--no-audit", "--no-fund", "--no-save", "--prefix"];
-    run(program("npm").args(npm).arg(folder("node")).arg(PLAYWRIGHT))
+    run(program("npm").args(npm).arg(folder("node")).args(NODE_PACKAGES))
 }

@@ -1,6 +1,7 @@
 //! A turn whose attempt is taken for dead: somebody else goes on, and only one of the
 //! two commits.
 
+use http::Method;
 use serde_json::Value;
 use turnwise_tests::app::{Reply, TestApp};
 use turnwise_tests::scripted::{Gate, Script};
@@ -71,6 +72,33 @@ async fn at_most_once_ends_with_the_outcome_unknown() {
         assert_eq!((first.status, &first.body), (502, &second.body));
         assert_eq!(stalled.first.provider.calls(), 1);
     }
+}
+
+#[tokio::test]
+async fn who_comes_back_to_a_stream_that_was_taken_over_is_told_not_to_try_again() {
+    let app = TestApp::start().await;
+    let other = app.second_process().await;
+    let gate = Gate::closed();
+    app.provider.enqueue(Script::answer("the first answer").gated_after(1, &gate));
+    app.provider.enqueue(Script::answer("the second answer"));
+
+    let began = app.open(CHAT, &[KEY], &ask_as(CHAT, "hello", true)).await;
+    gate.reached().await;
+    assert_eq!(other.engine.free_dead_turns().await.unwrap(), 1);
+    let events = other.open(CHAT, &[KEY], &ask_as(CHAT, "hello", true)).await.rest().await;
+    assert_eq!(text_in(&events), "the second answer");
+    gate.open();
+    began.rest().await;
+
+    let back = |query: &str| app.request(Method::GET, &format!("/v1/turns/s:1?{query}")).header("last-event-id", "1");
+    let refused = Reply::of(back("stream=true")).await;
+    check_error(&refused, 502, "taken_over", "");
+    assert_eq!(refused.header("x-should-retry"), "false");
+    let not_streamed = Reply::of(back("stream=false").header("accept", "text/event-stream")).await;
+    assert_eq!(not_streamed.json()["status"], "COMPLETED");
+    let anew = Reply::of(back("restartable=true").header("accept", "text/event-stream")).await;
+    assert_eq!(anew.status, 200);
+    assert!(anew.text().starts_with("event: restarted"), "{}", anew.text());
 }
 
 #[tokio::test]

@@ -25,8 +25,8 @@ use utoipa::IntoParams;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct TurnQuery {
-    /// `true`: the turn's events, from the first one on, as they came and as they come. The same as
-    /// `Accept: text/event-stream`, which is what browsers send.
+    /// `true`: the turn's events, from the first one on, as they came and as they come. Where it is not given,
+    /// `Accept: text/event-stream`, which is what browsers send, asks for the same.
     #[param(value_type = Option<bool>)]
     stream: Option<String>,
     /// With `stream`: whether another attempt's text may take the place of what was sent.
@@ -40,7 +40,8 @@ impl TurnQuery {
         let mut faults = Faults::default();
         let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
         let accepts = accept.is_some_and(|accept| accept.starts_with("text/event-stream"));
-        let stream = faults.keep(flag("stream", self.stream.as_deref())).unwrap_or(false) || accepts;
+        let named = self.stream.as_deref().map(|stream| flag("stream", Some(stream)));
+        let stream = named.map_or(accepts, |named| faults.keep(named).unwrap_or(false));
         let restartable = faults.keep(flag("restartable", self.restartable.as_deref())).unwrap_or(false);
         let after = last_event(headers, &mut faults);
         faults.into_result().map_err(Error::Invalid)?;
