@@ -87,7 +87,10 @@ async fn nothing_comes_behind_the_end_and_what_is_beyond_is_refused() {
                     let refused = stream.again(process, *way, Some(beyond)).await;
                     assert_eq!(refused.status, 400, "{shape:?} {way:?} {beyond}");
                     let error: Value = serde_json::from_str(&refused.rest_of_text().await).unwrap();
-                    assert_eq!((&error["error"]["param"], &error["error"]["code"]), (&json!(param), &json!("invalid_request")));
+                    assert_eq!(
+                        (&error["error"]["param"], &error["error"]["code"]),
+                        (&json!(param), &json!("invalid_request"))
+                    );
                 }
             }
         }
@@ -202,7 +205,6 @@ async fn a_streams_request_is_checked_before_it_begins() {
         (json!({"input": "a", "conversation": "c", "previous_response_id": "resp_1"}), "previous_response_id"),
         (json!({"input": [{"type": "web_search_call", "id": "x"}]}), "input[0].type"),
         (json!({"input": [{"type": "mystery"}]}), "input[0].type"),
-        (json!({"input": "a", "stream_options": 1}), "stream_options"),
     ] {
         check_error(&app.post("/v1/responses", &asked(body)).await, 400, "invalid_request", field);
     }

@@ -72,6 +72,13 @@ impl Stalled {
     }
 }
 
+/// What comes of the first attempt's stream, which goes on to its end before it learns that it
+/// lost, and what comes then. Only completions have chunks that say nothing.
+fn split(shape: Shape, events: &[Sse]) -> (&[Sse], &[Sse]) {
+    let is_first = |event: &&Sse| super::number(event).is_some_and(|number| number < SECOND);
+    events.split_at(events.iter().take_while(|event| shape == Shape::Completions && is_first(event)).count())
+}
+
 /// Checks the events that end a stream which was taken over: an error that is no part of it.
 fn check_taken_over(shape: Shape, seen: &[Sse], rest: &[Sse]) {
     let (error, over) = rest.split_first().expect("an error");
@@ -110,7 +117,10 @@ async fn check(shape: Shape, streamed: bool, restartable: bool) {
     if restartable {
         asked.body = with(asked.body, "restartable", true);
     }
-    let (stream, events, seen) = stalled.begin(asked).await;
+    let (mut stream, events, seen) = stalled.begin(asked).await;
+    if let Some(fields) = stream.asked.body.as_object_mut() {
+        fields.remove("restartable");
+    }
     // Somebody who looks on elsewhere.
     let mut observer = match restartable {
         true => stream.restartable(&stalled.second, Way::Get, None).await,
@@ -120,22 +130,19 @@ async fn check(shape: Shape, streamed: bool, restartable: bool) {
 
     let new = stalled.take_over(&stream, streamed).await;
     let rest = events.rest().await;
-    // The first process goes on to its end before it learns that it lost: completions show that.
-    let is_first = |event: &&Sse| super::number(event).is_some_and(|number| number < SECOND);
-    let own = rest.iter().take_while(|event| shape == Shape::Completions && is_first(event)).count();
-    let (own, rest) = rest.split_at(own);
-    let seen_here = [&seen, own].concat();
     let observed = observer.rest().await;
+    let ((own, rest), (own_observed, observed)) = (split(shape, &rest), split(shape, &observed));
+    let (seen_here, seen_there) = ([&seen, own].concat(), [&seen, own_observed].concat());
     // Which turn it is was said already.
     let goes_on = if shape == Shape::Chat { tail(&new, Some(SECOND)) } else { new.clone() };
     match restartable {
         true => {
             check_restarted(shape, rest, &goes_on);
-            check_restarted(shape, &observed, &goes_on);
+            check_restarted(shape, observed, &goes_on);
         }
         false => {
             check_taken_over(shape, &seen_here, rest);
-            check_taken_over(shape, &seen, &observed);
+            check_taken_over(shape, &seen_there, observed);
         }
     }
     check_later(&stalled, &stream, &seen, &new).await;
