@@ -75,6 +75,30 @@ async fn a_stream_arrives_while_it_is_made() {
     assert!(is_completed(&table, "c:1").await, "the body ends after the commit");
 }
 
+/// The data of a stream's events, without its last word.
+fn told(reply: &str) -> Vec<Value> {
+    let data = reply.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]");
+    data.map(|data| serde_json::from_str(data).unwrap_or_else(|_| panic!("not JSON: {data}"))).collect()
+}
+
+#[tokio::test]
+async fn another_instance_goes_on_with_a_stream_that_is_being_made() {
+    let (table, stream) = stream().await;
+    let other = Function::start("stream", &Setup::of(&table)).await;
+    let body = json!({"input": "one two three four five", "stream": true, "echo_delay_ms": SLOW_MS});
+    let mut invocation = stream.invoke(&Event::post("/v1/responses").json(&body));
+    invocation.until("output_text.delta").await;
+    let first = invocation.seen().lines().find_map(|line| line.strip_prefix("data: ")).unwrap().to_owned();
+    let id = serde_json::from_str::<Value>(&first).unwrap()["response"]["id"].as_str().unwrap().to_owned();
+    let resume = Event::get(&format!("/v1/responses/{id}")).query("stream", "true").query("starting_after", "3");
+    let resumed = other.call(&resume).await;
+    let whole = invocation.reply().await;
+
+    assert_eq!((resumed.status, resumed.mode), (200, Mode::Streamed), "{}", resumed.body);
+    assert_eq!(told(&resumed.body), told(&whole.body)[4..]);
+    assert!(resumed.body.contains("response.completed"), "{}", resumed.body);
+}
+
 #[tokio::test]
 async fn a_client_that_leaves_does_not_end_the_invocation_before_the_commit() {
     for how in [HangUp::EarlyReply, HangUp::BrokenConnection] {

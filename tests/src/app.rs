@@ -7,6 +7,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::Request;
+use axum::middleware::map_request;
 use axum::serve::ListenerExt as _;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method};
@@ -16,8 +18,10 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use turnwise_core::digest::Digest;
 use turnwise_engine::Engine;
+use turnwise_engine::clock::Clock;
+use turnwise_engine::random::Random;
 use turnwise_http::routes::Function;
-use turnwise_http::{Access, App};
+use turnwise_http::{Access, App, Deadline};
 use turnwise_providers::{ProviderSettings, Providers, Secret, Settings, http_client};
 use turnwise_store::queue::{Queue, Receiver, Sent};
 
@@ -60,9 +64,25 @@ pub struct Builder {
     access: Access,
     has_openai: bool,
     retention: Option<Duration>,
+    clock: Clock,
+    time: Option<Duration>,
 }
 
 impl Builder {
+    /// Its time is that of `clock`.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Each of its requests has so much time, as one of a function has.
+    #[must_use]
+    pub fn with_time(mut self, time: Duration) -> Self {
+        self.time = Some(time);
+        self
+    }
+
     /// What is said is kept for `retention`.
     #[must_use]
     pub fn with_retention(mut self, retention: Duration) -> Self {
@@ -97,12 +117,25 @@ impl Builder {
         self.start_over(Arc::new(table), Arc::new(provider)).await
     }
 
+    /// Starts it as another process over the table and the provider of `app`.
+    pub async fn start_beside(self, app: &TestApp) -> TestApp {
+        self.start_over(Arc::clone(&app.table), Arc::clone(&app.provider)).await
+    }
+
     async fn start_over(self, table: Arc<Table>, provider: Arc<ScriptedProvider>) -> TestApp {
         let (queue, receiver) = Queue::in_process();
         let providers = Providers::new(&self.settings(&provider)).expect("the settings are in order");
         let engine = Engine::new(table.store(), queue, providers).with_retention(self.retention);
+        let engine = engine.with_time_and_chance(self.clock.clone(), Random::from_system());
         let app = App { engine: engine.clone(), access: self.access.clone() };
-        let router = turnwise_http::router(app, &Function::ALL);
+        let mut router = turnwise_http::router(app, &Function::ALL);
+        if let Some(time) = self.time {
+            let clock = self.clock.clone();
+            router = router.layer(map_request(move |mut request: Request| {
+                request.extensions_mut().insert(Deadline(clock.now() + time));
+                std::future::ready(request)
+            }));
+        }
 
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free loopback port");
         let address = listener.local_addr().expect("a bound socket has an address");
@@ -139,7 +172,8 @@ impl TestApp {
     /// The same, to be changed before it starts.
     #[must_use]
     pub fn builder() -> Builder {
-        Builder { access: Access::to_key(KEY), has_openai: true, retention: None }
+        let (access, clock) = (Access::to_key(KEY), Clock::System);
+        Builder { access, has_openai: true, retention: None, clock, time: None }
     }
 
     /// Starts to do what the queue says is due, as a server does. Hints that came before
@@ -156,7 +190,7 @@ impl TestApp {
 
     /// Another process over the same table and provider.
     pub async fn second_process(&self) -> Self {
-        self.setup.clone().start_over(Arc::clone(&self.table), Arc::clone(&self.provider)).await
+        self.setup.clone().start_beside(self).await
     }
 
     /// Where it listens.
@@ -205,6 +239,11 @@ impl TestApp {
         Events::of(self.posting(path, headers, body).send().await.expect("a reply"))
     }
 
+    /// Gets with more headers, and leaves the events of the answer to be read.
+    pub async fn follow(&self, path: &str, headers: &[(&str, &str)]) -> Events {
+        Events::of(with_headers(self.request(Method::GET, path), headers).send().await.expect("a reply"))
+    }
+
     /// The turn `key` as `GET /v1/turns/{key}` shows it, once it has `status`.
     pub async fn turn_in(&self, key: &str, status: &str) -> Value {
         let looking = async {
@@ -222,12 +261,15 @@ impl TestApp {
 
     fn posting(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> RequestBuilder {
         let request = self.request(Method::POST, path).header(CONTENT_TYPE, "application/json");
-        let request = headers.iter().fold(request, |request, (name, value)| {
-            let name = HeaderName::from_bytes(name.as_bytes()).expect("a header's name");
-            request.header(name, HeaderValue::from_bytes(value.as_bytes()).expect("a header's value"))
-        });
-        request.body(body.to_string())
+        with_headers(request, headers).body(body.to_string())
     }
+}
+
+fn with_headers(request: RequestBuilder, headers: &[(&str, &str)]) -> RequestBuilder {
+    headers.iter().fold(request, |request, (name, value)| {
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("a header's name");
+        request.header(name, HeaderValue::from_bytes(value.as_bytes()).expect("a header's value"))
+    })
 }
 
 impl Drop for TestApp {

@@ -221,17 +221,25 @@ fn what_had_come_of_a_failed_response_is_incomplete() {
 
 #[test]
 fn what_was_kept_is_told_where_the_steps_are_gone() {
-    let events = failed(&[], Outcome::Final, None);
-    assert_eq!(names(&events), ["error", "failed"]);
+    for seen in [None, Some(1)] {
+        let events = failed(&[], Outcome::Final, seen);
+        let (item, ends) = events.split_at(6);
+        assert_eq!(names(item)[..3], ["output_item.added", "content_part.added", "output_text.delta"]);
+        assert_eq!((&item[2].body["delta"], &item[5].body["item"]["status"]), (&json!("kept"), &json!("incomplete")));
+        assert_eq!(names(ends), ["error", "failed"]);
+        assert_eq!(ends[1].body["response"]["output"], json!([item[5].body["item"]]));
+    }
+    let events = failed(&[], Outcome::Final, Some(9));
+    assert_eq!(names(&events), ["error", "failed"], "who has seen steps needs none of them again");
     assert_eq!(events[1].body["response"]["output"][0]["content"][0]["text"], "kept");
 }
 
 #[test]
 fn a_cancelled_response_ends_without_an_error() {
     let events = failed(&[], Outcome::Cancelled, None);
-    assert_eq!(names(&events), ["failed"]);
-    assert_eq!(events[0].body["response"]["status"], "cancelled");
-    assert_eq!(events[0].body["response"]["error"], Value::Null);
+    assert_eq!(names(&events)[5..], ["output_item.done", "failed"]);
+    assert_eq!(events[6].body["response"]["status"], "cancelled");
+    assert_eq!(events[6].body["response"]["error"], Value::Null);
 }
 
 #[test]
@@ -240,6 +248,18 @@ fn a_client_that_saw_more_than_was_kept_is_told_the_end() {
     assert_eq!(failed(&[], Outcome::Final, Some(1))[0].number, 2);
     let of_another = Position { stream: 2, index: 9 }.number();
     assert_eq!(failed(&[], Outcome::Final, Some(of_another))[0].number, 2);
+}
+
+#[test]
+fn a_client_that_saw_a_part_of_the_end_is_told_the_rest_of_it() {
+    let chunks = [chunk(json!({"content": "so"}))];
+    let whole = failed(&chunks, Outcome::Final, None);
+    let last = whole[4].number;
+    for seen in 0..last {
+        assert_eq!(failed(&chunks, Outcome::Final, Some(seen)), whole, "{seen}");
+    }
+    // It may have been this end, or more of the text.
+    assert_eq!(failed(&chunks, Outcome::Final, Some(last))[0].number, last + 1);
 }
 
 /// What upstreams send next.

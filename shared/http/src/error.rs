@@ -253,15 +253,7 @@ fn stream_end(end: StreamEnd) -> Answer {
             ("stream_handed_over", "This connection has to end, and the turn goes on. Resume behind the last event.")
         }
     };
-    let answer = Answer::new(Category::NetworkError, message).code(code).retry(true, None);
-    match end {
-        // As a status it answers a client that came back, to which it would say the same again: only another request
-        // helps, and the SDKs repeat every status from 500 on.
-        StreamEnd::TakenOver | StreamEnd::Incomplete => {
-            answer.header(HeaderName::from_static("x-should-retry"), "false")
-        }
-        StreamEnd::HandedOver => answer,
-    }
+    Answer::new(Category::NetworkError, message).code(code).retry(true, None)
 }
 
 fn engine(error: &turnwise_engine::Error) -> Answer {

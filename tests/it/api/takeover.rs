@@ -75,7 +75,7 @@ async fn at_most_once_ends_with_the_outcome_unknown() {
 }
 
 #[tokio::test]
-async fn who_comes_back_to_a_stream_that_was_taken_over_is_told_not_to_try_again() {
+async fn who_comes_back_to_a_stream_that_was_taken_over_is_told_so() {
     let app = TestApp::start().await;
     let other = app.second_process().await;
     let gate = Gate::closed();
@@ -91,9 +91,9 @@ async fn who_comes_back_to_a_stream_that_was_taken_over_is_told_not_to_try_again
     began.rest().await;
 
     let back = |query: &str| app.request(Method::GET, &format!("/v1/turns/s:1?{query}")).header("last-event-id", "1");
-    let refused = Reply::of(back("stream=true")).await;
-    check_error(&refused, 502, "taken_over", "");
-    assert_eq!(refused.header("x-should-retry"), "false");
+    let told = Reply::of(back("stream=true")).await;
+    assert_eq!(told.status, 200);
+    assert!(told.text().starts_with("event: error") && told.text().contains("\"taken_over\""), "{}", told.text());
     let not_streamed = Reply::of(back("stream=false").header("accept", "text/event-stream")).await;
     assert_eq!(not_streamed.json()["status"], "COMPLETED");
     let anew = Reply::of(back("restartable=true").header("accept", "text/event-stream")).await;

@@ -4,6 +4,7 @@
 mod boundaries;
 mod client;
 mod embedded;
+mod many;
 mod promise;
 mod queue;
 mod resume;

@@ -35,6 +35,8 @@ pub struct Events {
     pub status: u16,
     /// All headers.
     pub headers: HeaderMap,
+    /// What came in between and is no event of the turn: comments, progress.
+    pub asides: Vec<String>,
     pieces: BoxStream<'static, reqwest::Result<Bytes>>,
     text: Vec<u8>,
 }
@@ -80,6 +82,18 @@ impl Reply {
 }
 
 impl Sse {
+    /// The event of a block of lines; `None` for a comment and for progress, which comes when
+    /// it comes.
+    #[must_use]
+    pub fn of(block: &str) -> Option<Self> {
+        let field = |name: &str| {
+            let values = block.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            values.map(|value| value.strip_prefix(' ').unwrap_or(value)).collect::<Vec<_>>().join("\n")
+        };
+        let event = Self { event: field("event"), id: field("id"), data: field("data") };
+        (!event.data.is_empty() && event.event != "progress").then_some(event)
+    }
+
     /// The data's JSON.
     #[must_use]
     pub fn json(&self) -> Value {
@@ -92,6 +106,7 @@ impl Events {
         Self {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
+            asides: Vec::new(),
             pieces: response.bytes_stream().boxed(),
             text: Vec::new(),
         }
@@ -102,10 +117,12 @@ impl Events {
         loop {
             if let Some(end) = self.text.windows(2).position(|pair| pair == b"\n\n") {
                 let block: Vec<u8> = self.text.drain(..end + 2).collect();
-                match event(&String::from_utf8(block).expect("an event is UTF-8")) {
+                let block = String::from_utf8(block).expect("an event is UTF-8");
+                match Sse::of(&block) {
                     Some(event) => return Some(event),
-                    None => continue,
+                    None => self.asides.push(block),
                 }
+                continue;
             }
             match self.pieces.next().await {
                 Some(piece) => self.text.extend(piece.expect("the body ends in order")),
@@ -126,22 +143,19 @@ impl Events {
         events
     }
 
+    /// All of the body that is left, as it comes.
+    pub async fn rest_of_text(mut self) -> String {
+        while let Some(piece) = self.pieces.next().await {
+            self.text.extend(piece.expect("the body ends in order"));
+        }
+        String::from_utf8(self.text).expect("a body is UTF-8")
+    }
+
     /// The header `name`; empty where it is missing.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         header(&self.headers, name)
     }
-}
-
-/// The event of a block of lines; `None` for a comment and for progress, which comes when
-/// it comes.
-fn event(block: &str) -> Option<Sse> {
-    let field = |name: &str| {
-        let values = block.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        values.map(|value| value.strip_prefix(' ').unwrap_or(value)).collect::<Vec<_>>().join("\n")
-    };
-    let event = Sse { event: field("event"), id: field("id"), data: field("data") };
-    (!event.data.is_empty() && event.event != "progress").then_some(event)
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {

@@ -179,6 +179,18 @@ impl Server {
         self.child.kill().await.expect("a child can be killed");
     }
 
+    /// Memory that the process holds now, in bytes: its resident set, as Linux counts it.
+    ///
+    /// # Panics
+    /// If the process is gone.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.child.id().expect("it runs"));
+        let status = std::fs::read_to_string(status).expect("it runs");
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB"));
+        resident.and_then(|kb| kb.trim().parse::<u64>().ok()).expect("a number") * 1024
+    }
+
     /// SIGINT, as Ctrl-C sends it.
     ///
     /// # Panics

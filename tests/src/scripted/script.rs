@@ -30,7 +30,8 @@ pub(super) enum Reply {
 
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
-    pub(super) chunks: Vec<String>,
+    /// What each chunk adds to the message.
+    pub(super) chunks: Vec<Value>,
     pub(super) finish_reason: String,
     pub(super) usage: Option<Value>,
     pub(super) done: bool,
@@ -70,10 +71,16 @@ impl Script {
     /// Answers the text that `chunks` make; streamed, it comes in these chunks.
     #[must_use]
     pub fn chunks<'a>(chunks: impl IntoIterator<Item = &'a str>) -> Self {
-        let chunks: Vec<String> = chunks.into_iter().map(str::to_owned).collect();
-        let tokens = chunks.len();
+        let deltas: Vec<Value> = chunks.into_iter().map(|text| json!({ "content": text })).collect();
+        Self::deltas(&deltas)
+    }
+
+    /// Answers the message that `deltas` make; streamed, each comes in a chunk.
+    #[must_use]
+    pub fn deltas(deltas: &[Value]) -> Self {
+        let tokens = deltas.len();
         Self::new(Reply::Answer(Answer {
-            chunks,
+            chunks: deltas.to_vec(),
             finish_reason: "stop".to_owned(),
             usage: Some(json!({"prompt_tokens": 10, "completion_tokens": tokens, "total_tokens": 10 + tokens})),
             done: true,

@@ -95,9 +95,9 @@ fn streamed(answer: Answer, model: &str, with_usage: bool) -> Vec<Step> {
             steps.extend(interrupted(how));
             return steps;
         }
-        if let Some(text) = answer.chunks.get(sent) {
+        if let Some(said) = answer.chunks.get(sent) {
             steps.push(Step::Wait(answer.pace));
-            steps.push(Step::Send(delta(json!({"content": text}), None)));
+            steps.push(Step::Send(delta(said.clone(), None)));
         }
     }
     steps.push(Step::Send(delta(json!({}), Some(&answer.finish_reason))));
@@ -124,7 +124,7 @@ fn whole(answer: Answer, model: &str) -> Vec<Step> {
     let mut body = json!({
         "id": "chatcmpl-scripted", "object": "chat.completion", "created": 1_700_000_000, "model": model,
         "choices": [{"index": 0, "logprobs": null, "finish_reason": answer.finish_reason,
-                     "message": {"role": "assistant", "content": answer.chunks.concat(), "refusal": null}}],
+                     "message": message(&answer.chunks)}],
     });
     if let Some(usage) = answer.usage {
         body["usage"] = usage;
@@ -143,6 +143,36 @@ fn whole(answer: Answer, model: &str) -> Vec<Step> {
         Some(Interruption::EndlessLine) => steps.extend([Step::Send(b"{\"x\":\"".to_vec()), Step::SendForever]),
     }
     steps
+}
+
+/// The message that `deltas` add up to.
+fn message(deltas: &[Value]) -> Value {
+    let mut message = json!({"role": "assistant", "content": null, "refusal": null});
+    if deltas.is_empty() {
+        message["content"] = json!("");
+    }
+    for delta in deltas {
+        for name in ["content", "reasoning_content", "refusal"] {
+            if let Some(more) = delta[name].as_str() {
+                message[name] = json!(message[name].as_str().unwrap_or_default().to_owned() + more);
+            }
+        }
+        for piece in delta["tool_calls"].as_array().into_iter().flatten() {
+            let at = piece["index"].as_u64().and_then(|index| usize::try_from(index).ok()).unwrap_or(0);
+            if piece["id"].is_string() {
+                let mut call = piece.clone();
+                call.as_object_mut().map(|call| call.remove("index"));
+                match message["tool_calls"].as_array_mut() {
+                    Some(calls) => calls.push(call),
+                    None => message["tool_calls"] = json!([call]),
+                }
+            } else if let Some(more) = piece.pointer("/function/arguments").and_then(Value::as_str) {
+                let told = &mut message["tool_calls"][at]["function"]["arguments"];
+                *told = json!(told.as_str().unwrap_or_default().to_owned() + more);
+            }
+        }
+    }
+    message
 }
 
 fn event(data: &str) -> Vec<u8> {

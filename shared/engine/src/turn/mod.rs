@@ -8,6 +8,7 @@
 //! - `enqueue`: T0; `revoke`: turns cancelled and interrupted
 //! - `run`: the use cases, `answer` and `stream`
 
+mod allowed;
 mod ancestors;
 mod claim;
 mod enqueue;

@@ -298,11 +298,15 @@ pub(crate) fn failure(broken: Broken, delivery: Delivery, request_id: String) ->
     let Broken { stop, partial } = broken;
     let maybe_called = match &stop {
         Stop::Provider(error) => error.dispatched == Dispatched::Maybe,
-        Stop::Silence(_) | Stop::TimeUp | Stop::TooLong | Stop::HandedOver | Stop::LockLost => true,
+        Stop::Silence(_) | Stop::TimeUp | Stop::TooLong | Stop::Forbidden(_) | Stop::HandedOver | Stop::LockLost => {
+            true
+        }
     };
     let param = match &stop {
         Stop::Provider(error) => error.param.as_deref().map(str::to_owned),
-        Stop::Silence(_) | Stop::TimeUp | Stop::TooLong | Stop::HandedOver | Stop::LockLost => None,
+        Stop::Silence(_) | Stop::TimeUp | Stop::TooLong | Stop::Forbidden(_) | Stop::HandedOver | Stop::LockLost => {
+            None
+        }
     };
     let (category, code, message, retryable, retry_after_ms) = match stop {
         Stop::Provider(error) => {
@@ -323,6 +327,10 @@ pub(crate) fn failure(broken: Broken, delivery: Delivery, request_id: String) ->
         Stop::TooLong => {
             let message = "The answer is longer than a turn can hold.".to_owned();
             (Category::ApiError, "answer_too_long".to_owned(), message, false, None)
+        }
+        Stop::Forbidden(tool) => {
+            let message = format!("The model called {tool:?}, which tool_choice does not allow.");
+            (Category::ApiError, "tool_not_allowed".to_owned(), message, true, None)
         }
         Stop::HandedOver => {
             let message = "This server is shutting down. Retry with the same key.".to_owned();

@@ -10,6 +10,7 @@ use turnwise_core::limits::{BETWEEN_TOKENS_TIMEOUT, FIRST_TOKEN_TIMEOUT, MAX_ANS
 use turnwise_core::time::Timestamp;
 use turnwise_providers::{Call, Resolved};
 
+use super::allowed::Allowed;
 use crate::engine::Engine;
 use crate::live::LiveTurn;
 
@@ -36,6 +37,8 @@ pub(crate) enum Stop {
     TimeUp,
     /// The answer is longer than we keep.
     TooLong,
+    /// The model called a tool that it may not call.
+    Forbidden(String),
     /// This process is going down.
     HandedOver,
     /// Another attempt has taken the lock, or the turn was cancelled.
@@ -74,7 +77,11 @@ pub(crate) async fn read_upstream(engine: &Engine, upstream: Upstream<'_>) -> Re
 
 async fn whole(engine: &Engine, upstream: &Upstream<'_>) -> Result<Completion, Stop> {
     let call = call(engine, upstream);
-    upstream.resolved.provider.complete(&call).await.map_err(Stop::Provider)
+    let completion = upstream.resolved.provider.complete(&call).await.map_err(Stop::Provider)?;
+    match Allowed::of(&upstream.generation).forbidden_in(&completion) {
+        Some(tool) => Err(Stop::Forbidden(tool)),
+        None => Ok(completion),
+    }
 }
 
 async fn stream(engine: &Engine, upstream: &Upstream<'_>, partial: &mut String) -> Result<Completion, Stop> {
@@ -85,6 +92,7 @@ async fn stream(engine: &Engine, upstream: &Upstream<'_>, partial: &mut String) 
         None => return Err(Stop::Silence(FIRST_TOKEN_TIMEOUT)),
     };
 
+    let allowed = Allowed::of(&upstream.generation);
     let mut fold = Fold::default();
     let mut bytes = 0;
     let mut patience = FIRST_TOKEN_TIMEOUT;
@@ -103,6 +111,9 @@ async fn stream(engine: &Engine, upstream: &Upstream<'_>, partial: &mut String) 
                     return Err(Stop::TooLong);
                 }
                 let value = serde_json::from_str(chunk.get()).unwrap_or_default();
+                if let Some(tool) = allowed.forbidden_in_chunk(&value) {
+                    return Err(Stop::Forbidden(tool));
+                }
                 partial.push_str(&fold.push(&value));
                 upstream.live.push(Event::Chunk(chunk));
             }

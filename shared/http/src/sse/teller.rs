@@ -212,9 +212,9 @@ impl<S: Shape> Teller<S> {
         }
     }
 
-    /// What was seen of an earlier stream's beginning was seen of this one's.
+    /// What was seen of an earlier stream's beginning, here or before, was seen of this one's.
     fn rebase(&mut self, stream: u32) {
-        let after = self.stream.resume.after.map(Position::of);
+        let after = self.stream.resume.after.max(self.last).map(Position::of);
         if let Some(after) = after.filter(|after| after.stream != stream) {
             self.stream.resume.after = Some(Position { stream, ..after }.number());
         }

@@ -13,6 +13,8 @@ mod items;
 mod read;
 mod replay;
 mod schema;
+pub(super) mod stream;
+mod tools;
 mod truncation;
 mod unstored;
 
@@ -24,6 +26,8 @@ use turnwise_tests::scripted::Script;
 use super::{CHAT, check_error, check_untouched, with};
 
 const RESPONSES: &str = "/v1/responses";
+
+use self::schema::check_response;
 
 /// A request for a response to `input`.
 fn asking(input: impl Into<Value>) -> Value {

@@ -28,7 +28,7 @@ static SCHEMAS: LazyLock<BTreeMap<&'static str, Validator>> = LazyLock::new(|| {
     validators
 });
 
-fn validator(name: &str, description: &str) -> Validator {
+pub(super) fn validator(name: &str, description: &str) -> Validator {
     let mut root: Value = serde_json::from_str(description).unwrap();
     root["$ref"] = json!(format!("#/components/schemas/{name}"));
     jsonschema::options().with_draft(Draft::Draft202012).build(&root).unwrap()
@@ -39,7 +39,7 @@ pub(super) fn check(body: &Value, schema: &str) {
     assert_eq!(faults.collect::<Vec<_>>(), Vec::<String>::new(), "{schema}: {body}");
 }
 
-fn check_response(response: &Value) {
+pub(super) fn check_response(response: &Value) {
     check(response, "ResponseResource");
     let mut response = response.clone();
     // OpenAI leaves a usage that is not known out, where Open Responses wants null.

@@ -187,19 +187,29 @@ impl ResponseStream {
     }
 
     /// There is no answer. What had come of it is told as incomplete, then why it ended, as
-    /// the error object `error`; behind number `seen` if that is more than was made here,
-    /// because what a client saw last need not have been kept.
+    /// the error object `error`. A client may have seen more than was kept: one that has seen
+    /// number `seen` is told the end behind that.
     pub fn failed(&mut self, failure: &Failure, error: &Value, seen: Option<u64>) -> Vec<ResponseEvent> {
-        if let Some(seen) = seen.map(Position::of).filter(|seen| seen.stream == self.next.stream) {
-            self.next.index = self.next.index.max(seen.index + 1);
+        let seen = seen.map(Position::of).filter(|seen| seen.stream == self.next.stream).map(|seen| seen.index);
+        let (mut bodies, mut output) = self.items.break_off();
+        let nothing_kept = output.is_empty();
+        if nothing_kept {
+            output = self.head.broken_off(&failure.partial);
+            if seen.is_none_or(|seen| seen < self.next.index) {
+                bodies = self.items.finish(&output);
+            }
         }
-        let (bodies, told) = self.items.break_off();
-        let mut events = self.numbered(bodies);
         // Being cancelled is no error: it was asked for.
-        if failure.outcome != Outcome::Cancelled {
+        let has_error = failure.outcome != Outcome::Cancelled;
+        let last = self.next.index + count(bodies.len()) + u64::from(has_error);
+        let most = if nothing_kept { self.next.index } else { last };
+        if let Some(seen) = seen.filter(|seen| *seen >= most) {
+            self.next.index = seen + 1;
+        }
+        let mut events = self.numbered(bodies);
+        if has_error {
             events.push(self.error(error));
         }
-        let output = if told.is_empty() { self.head.broken_off(&failure.partial) } else { told };
         let response = self.head.object(ResponseState::of_failure(failure), output, None);
         events.push(self.event(json!({"type": "response.failed", "response": response})));
         events
@@ -252,4 +262,8 @@ impl ResponseStream {
         let name = body["type"].as_str().unwrap_or_default().to_owned();
         ResponseEvent { number, name, body }
     }
+}
+
+fn count(events: usize) -> u64 {
+    u64::try_from(events).unwrap_or(u64::MAX)
 }

@@ -5,7 +5,7 @@ use turnwise_tests::app::{Sse, TestApp};
 use turnwise_tests::scripted::{Gate, Script};
 use turnwise_tests::table::text;
 
-use super::{CHAT, COMPLETIONS, ROUTES, ask, ask_as, check_request_id, names, redacted, text_in, with};
+use crate::api::{CHAT, COMPLETIONS, ROUTES, ask, ask_as, check_request_id, names, redacted, text_in, text_of, with};
 
 const KEY: [(&str, &str); 1] = [("idempotency-key", "s:1")];
 
@@ -209,10 +209,7 @@ async fn echo_needs_no_provider() {
     for path in ROUTES {
         let body = with(ask(path, "hello there"), "model", "local/echo");
         let reply = app.post(path, &body).await;
-        assert_eq!(
-            (super::text_of(&reply).as_str(), reply.header("turnwise-model")),
-            ("Echo: hello there", "local/echo")
-        );
+        assert_eq!((text_of(&reply).as_str(), reply.header("turnwise-model")), ("Echo: hello there", "local/echo"));
         check_request_id(&reply);
         assert_eq!(text_in(&app.sse(path, &with(body, "stream", true)).await), "Echo: hello there");
     }
