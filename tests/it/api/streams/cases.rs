@@ -31,7 +31,8 @@ impl Case {
         let mut fields = (self.fields)(shape);
         if self.is_echo() {
             fields["model"] = json!("local/echo");
-            return Asked::new(shape, key, LONG, &fields);
+            let message = if self.name == "cut" { LONG } else { SHORT };
+            return Asked::new(shape, key, message, &fields);
         }
         Asked::new(shape, key, key, &fields)
     }
@@ -50,9 +51,12 @@ impl Case {
     }
 }
 
+/// The two functions that may be called, by their names.
+const SHORT: &str = "get_weather and get_time";
+
 /// More words than the least number of tokens to which an answer may be cut.
-const LONG: &str = "get_weather and get_time: one two three four five six seven eight nine ten eleven twelve thirteen \
-                    fourteen fifteen sixteen seventeen eighteen";
+const LONG: &str = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen \
+                    seventeen eighteen";
 
 /// What `local/echo` shows.
 pub(in crate::api) fn echo_cases() -> Vec<Case> {

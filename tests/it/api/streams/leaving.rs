@@ -24,9 +24,7 @@ async fn leave(app: &TestApp, shape: Shape, seen: usize) {
     assert_eq!(tail(&stream.read(app, Way::Get, None).await, last), rest);
     check_numbers(&[told, rest].concat(), 1);
     assert_eq!((app.provider.calls_with(&key), app.provider.abandoned()), (1, 0));
-    let rows = app.table.rows().await;
-    let turn = rows.iter().find(|row| row.values().any(|value| value.as_s().is_ok_and(|text| text == "COMPLETED")));
-    assert!(turn.is_some(), "{key} is committed");
+    assert_eq!(app.get(&stream.address).await.json()["status"], committed(shape), "{key}");
 }
 
 #[tokio::test]
@@ -47,15 +45,19 @@ async fn a_client_that_does_not_read_gets_all_of_it_in_order() {
         let (stream, events) = Asked::new(shape, "s:1", "hello", &json!({})).begin(&app).await;
         // Nothing of it is read before its turn is committed.
         app.engine.tasks.idle().await;
-        let status = match shape {
-            Shape::Responses => "completed",
-            Shape::Chat | Shape::Completions => "COMPLETED",
-        };
-        assert_eq!(app.get(&stream.address).await.json()["status"], status, "{shape:?}");
+        assert_eq!(app.get(&stream.address).await.json()["status"], committed(shape), "{shape:?}");
         let read = events.rest().await;
         check_numbers(&read, 1);
         let deltas = read.iter().filter_map(delta).collect::<Vec<_>>();
         assert!(deltas == words, "{shape:?}: {} deltas", deltas.len());
+    }
+}
+
+/// How a turn that has its answer is called.
+const fn committed(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Responses => "completed",
+        Shape::Chat | Shape::Completions => "COMPLETED",
     }
 }
 

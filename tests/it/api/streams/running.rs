@@ -2,6 +2,7 @@
 //! event of it, wherever it stands at the time.
 
 use futures_util::future::join_all;
+use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 use turnwise_core::id::TurnKey;
 use turnwise_core::items::{ResponseHead, ResponseStream};
@@ -12,6 +13,9 @@ use turnwise_tests::scripted::Gate;
 
 use super::{Case, Fate, Shape, Stream, Way, numbers, scripted_cases, tail, take};
 use crate::api::responses::stream::check_stream;
+
+/// Turns that run at once: most of the time they wait.
+const AT_ONCE: usize = 16;
 
 /// How many events there are once the provider has sent so many of its deltas.
 pub(super) fn shown(shape: Shape, case: &Case, deltas: usize) -> usize {
@@ -51,8 +55,9 @@ async fn check(app: &TestApp, other: &TestApp, case: &Case, shape: Shape, deltas
     gate.reached().await;
     let mut whole = take(&mut events, shown(shape, case, deltas)).await;
 
-    let places = numbers(&whole).into_iter().map(Some).chain([None]);
-    let places = places.flat_map(|after| {
+    // What came of the last delta, and the event before: others were the newest ones earlier.
+    let earlier = deltas.checked_sub(1).map_or(0, |earlier| shown(shape, case, earlier) - 1);
+    let places = numbers(&whole).split_off(earlier).into_iter().map(Some).chain([None]).flat_map(|after| {
         let ways = |process| shape.ways().iter().map(move |way| (after, process, *way));
         ways(app).chain(ways(other)).collect::<Vec<_>>()
     });
@@ -81,10 +86,10 @@ async fn check(app: &TestApp, other: &TestApp, case: &Case, shape: Shape, deltas
 async fn check_all(shape: Shape) {
     let app = TestApp::start().await;
     let other = app.second_process().await;
-    for case in scripted_cases() {
-        let stops = 0..=case.deltas.len();
-        join_all(stops.map(|deltas| check(&app, &other, &case, shape, deltas))).await;
-    }
+    let cases = scripted_cases();
+    let rows = cases.iter().flat_map(|case| (0..=case.deltas.len()).map(move |deltas| (case, deltas)));
+    let rows = rows.map(|(case, deltas)| check(&app, &other, case, shape, deltas));
+    stream::iter(rows).buffer_unordered(AT_ONCE).collect::<()>().await;
 }
 
 #[tokio::test]
