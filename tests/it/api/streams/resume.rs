@@ -5,7 +5,7 @@
 use futures_util::future::join_all;
 use turnwise_tests::app::{Reply, Sse, TestApp};
 
-use super::{Case, Fate, Shape, Stream, Way, check_numbers, echo_cases, numbers, scripted_cases, tail};
+use super::{Asked, Case, Fate, Shape, Stream, Way, check_numbers, echo_cases, numbers, scripted_cases, tail};
 use crate::api::responses::stream::check_stream;
 
 /// What is read behind each event is the rest of `whole`.
@@ -95,10 +95,25 @@ async fn a_response_goes_on_behind_each_of_its_events() {
 #[tokio::test]
 async fn chunks_that_are_not_shown_leave_their_places_free() {
     let app = TestApp::start().await;
-    let mut asked = super::Asked::new(Shape::Completions, "k", "hello", &serde_json::json!({}));
+    let mut asked = Asked::new(Shape::Completions, "k", "hello", &serde_json::json!({}));
     asked.body.as_object_mut().unwrap().remove("stream_options");
     let (stream, events) = asked.begin(&app).await;
     let whole = events.rest().await;
     assert_eq!(numbers(&whole), [0, 1, 2, 3, 4, 5, 7], "the usage is the seventh");
     check_tails(&stream, [&app, &app.second_process().await], &[Way::Post], &whole).await;
+}
+
+#[tokio::test]
+async fn a_browser_asks_for_a_stream_by_what_it_accepts() {
+    let app = TestApp::start().await;
+    for (shape, key) in [(Shape::Chat, "s:1"), (Shape::Completions, "k")] {
+        let (stream, events) = Asked::new(shape, key, "hello", &serde_json::json!({})).begin(&app).await;
+        let whole = events.rest().await;
+        for after in numbers(&whole) {
+            let last = after.to_string();
+            let headers = [("accept", "text/event-stream"), ("last-event-id", last.as_str())];
+            let read = app.follow(&stream.address, &headers).await.rest().await;
+            assert_eq!(read, tail(&whole, Some(after)), "{shape:?} behind {after}");
+        }
+    }
 }
