@@ -31,11 +31,44 @@ pub struct Model {
     /// `tools`, `vision`, `json_schema` ...
     #[serde(default)]
     pub capabilities: Vec<String>,
+    /// What it refuses, though its provider takes it from others.
+    #[serde(default)]
+    pub rejects: Vec<Rejection>,
+    /// Whether it thinks also where nobody asks it to.
+    #[serde(default)]
+    pub thinks_always: bool,
+    /// Length of its vectors, of an embedding model.
+    #[serde(default)]
+    pub dimensions: Option<u64>,
     /// Prices in pico-USD a token.
     pub price: Price,
 }
 
+/// What a model may refuse that its provider takes from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rejection {
+    /// `temperature`, `top_p`, `top_k`.
+    SamplingParams,
+    /// A last message of the assistant's, to be gone on with.
+    AssistantPrefill,
+    /// A `tool_choice` that forces a call.
+    ForcedToolUse,
+}
+
 impl Model {
+    /// Whether it refuses `what`.
+    #[must_use]
+    pub fn rejects(&self, what: Rejection) -> bool {
+        self.rejects.contains(&what)
+    }
+
+    /// Whether it can do `what`: `tools`, `vision`, `json_schema` ...
+    #[must_use]
+    pub fn can(&self, what: &str) -> bool {
+        self.capabilities.iter().any(|capability| capability == what)
+    }
+
     /// The model's full name, `provider/model`.
     #[must_use]
     pub fn name(&self) -> String {

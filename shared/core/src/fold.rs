@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::generation::Event;
+use crate::generation::{Event, REASONING_DETAILS};
 use crate::outline::{self, Delta, Outline};
 
 /// A stream read so far.
@@ -114,6 +114,8 @@ impl Choice {
                     self.message.insert("role".to_owned(), role.clone());
                 }
                 ("tool_calls", calls) => self.push_tool_calls(calls),
+                (REASONING_DETAILS, details) => push_details(&mut self.message, details),
+                ("annotations", annotations) => append_list(&mut self.message, key, annotations),
                 (key, value) => append_text(&mut self.message, key, value),
             }
         }
@@ -177,12 +179,38 @@ fn append_text(target: &mut Map<String, Value>, key: &str, value: &Value) {
 
 fn append_lists(target: &mut Map<String, Value>, more: &Value) {
     for (key, value) in more.as_object().into_iter().flatten() {
-        match (target.get_mut(key), value) {
-            (Some(Value::Array(list)), Value::Array(more)) => list.extend(more.iter().cloned()),
-            (Some(_) | None, Value::Null) => {}
-            (Some(_) | None, value) => {
-                target.insert(key.clone(), value.clone());
+        append_list(target, key, value);
+    }
+}
+
+fn append_list(target: &mut Map<String, Value>, key: &str, value: &Value) {
+    match (target.get_mut(key), value) {
+        (Some(Value::Array(list)), Value::Array(more)) => list.extend(more.iter().cloned()),
+        (Some(_) | None, Value::Null) => {}
+        (Some(_) | None, value) => {
+            target.insert(key.to_owned(), value.clone());
+        }
+    }
+}
+
+/// Pieces of what the model thought, in OpenRouter's form: those of one `index` belong
+/// together, their texts one behind the other.
+fn push_details(message: &mut Map<String, Value>, more: &Value) {
+    let details = message.entry(REASONING_DETAILS).or_insert_with(|| json!([]));
+    let Some(details) = details.as_array_mut() else { return };
+    for piece in more.as_array().into_iter().flatten() {
+        let index = piece.get("index").filter(|index| index.is_u64());
+        let begun = details.iter_mut().find(|known| index.is_some() && known.get("index") == index);
+        match (begun.and_then(Value::as_object_mut), piece.as_object()) {
+            (Some(begun), Some(piece)) => {
+                for (key, value) in piece {
+                    match key.as_str() {
+                        "text" | "summary" | "data" | "signature" => append_text(begun, key, value),
+                        _ => _ = begun.insert(key.clone(), value.clone()),
+                    }
+                }
             }
+            (Some(_) | None, Some(_) | None) => details.push(piece.clone()),
         }
     }
 }
@@ -246,6 +274,25 @@ mod tests {
             &json!({"object": "chat.completion", "system_fingerprint": "fp", "x_custom": 7,
                     "choices": [{"index": 0, "finish_reason": null, "logprobs": {"content": [1, 2]},
                                  "message": {"role": "assistant", "content": null, "refusal": null, "reasoning_content": "ab"}}]}),
+        );
+    }
+
+    #[test]
+    fn pieces_of_thought_are_joined_by_index() {
+        let piece = |detail: Value| json!({"choices": [{"index": 0, "delta": {"reasoning_details": [detail]}}]});
+        check(
+            &[
+                piece(json!({"type": "reasoning.text", "index": 0, "text": "a"})),
+                piece(json!({"type": "reasoning.text", "index": 0, "text": "b"})),
+                piece(json!({"type": "reasoning.text", "index": 0, "signature": "s"})),
+                piece(json!({"type": "reasoning.encrypted", "index": 1, "data": "d"})),
+                piece(json!({"type": "reasoning.encrypted", "data": "e"})),
+            ],
+            &json!({"object": "chat.completion", "choices": [{"index": 0, "finish_reason": null, "logprobs": null,
+                "message": {"role": "assistant", "content": null, "refusal": null, "reasoning_details": [
+                    {"type": "reasoning.text", "index": 0, "text": "ab", "signature": "s"},
+                    {"type": "reasoning.encrypted", "index": 1, "data": "d"},
+                    {"type": "reasoning.encrypted", "data": "e"}]}}]}),
         );
     }
 

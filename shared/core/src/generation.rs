@@ -1,7 +1,20 @@
 //! One request for an answer, the events of its stream, and its completion.
 //!
 //! The inner shape is that of OpenAI's chat completions, which most upstreams
-//! speak as it is; other wire formats are translated to and from it.
+//! speak as it is; other wire formats are translated to and from it. What they say
+//! beyond it has these places, each with the name that somebody has given it before:
+//!
+//! | what | where | whose name |
+//! |---|---|---|
+//! | thought, as text | `reasoning_content` of a message or delta | DeepSeek |
+//! | thought, signed or encrypted | [`REASONING_DETAILS`] of a message or delta: `{type: "reasoning.text", text, signature, format, index}`, `{type: "reasoning.encrypted", data, format, index}` | OpenRouter |
+//! | a call's thought signature | `extra_content.google.thought_signature` of a tool call | Gemini |
+//! | a breakpoint of the prompt cache | `cache_control` of a content part, a tool or a message | Anthropic, OpenRouter |
+//! | the upstream's own reason to stop | `native_finish_reason` of a choice, beside `finish_reason`; `stop_sequence` too | OpenRouter, Anthropic |
+//! | tokens written to a cache | `usage.prompt_tokens_details.cache_write_tokens`, `cache_write_1h_tokens` among them | OpenRouter |
+//! | a budget for thought | `thinking` of a request: `{type: "enabled", budget_tokens}`, `{type: "adaptive"}` | Anthropic |
+//! | other fields of one wire format | `anthropic`, `gemini` or `bedrock` of a request: an object whose fields go out as they are | |
+//! | an error result of a tool | `is_error` of a `tool` message | Anthropic |
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,6 +23,9 @@ use serde_json::value::RawValue;
 use crate::digest::Digest;
 use crate::json::{self, RawMap};
 use crate::usage::Usage;
+
+/// The field of a message or delta that holds what the model thought, signed or encrypted.
+pub const REASONING_DETAILS: &str = "reasoning_details";
 
 /// One request for an answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]

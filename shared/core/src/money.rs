@@ -37,6 +37,13 @@ pub struct Price {
     /// Per input token read from the prompt cache; as `input` where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_read: Option<i128>,
+    /// Per input token written to the prompt cache; as `input` where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write: Option<i128>,
+    /// Per input token written to the prompt cache for an hour; as `cache_write` where not
+    /// given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write_1h: Option<i128>,
     /// Other prices for the whole request when its input is long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub long_context: Option<LongContext>,
@@ -53,9 +60,18 @@ pub struct LongContext {
     pub output: Option<i128>,
     /// Per input token read from the prompt cache.
     pub cache_read: Option<i128>,
+    /// Per input token written to the prompt cache, however long it is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write: Option<i128>,
 }
 
 impl Price {
+    /// One price for input, one for output, whatever else is going on.
+    #[must_use]
+    pub const fn of(input: i128, output: i128) -> Self {
+        Self { input, output, cache_read: None, cache_write: None, cache_write_1h: None, long_context: None }
+    }
+
     /// The exact cost of `usage` at this price.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> PicoUsd {
@@ -64,9 +80,15 @@ impl Price {
         let output = tier.and_then(|tier| tier.output).unwrap_or(self.output);
         let cache_read = tier.and_then(|tier| tier.cache_read).or(self.cache_read).unwrap_or(input);
 
+        let tier_write = tier.and_then(|tier| tier.cache_write);
+        let cache_write = tier_write.or(self.cache_write).unwrap_or(input);
+        let cache_write_1h = tier_write.or(self.cache_write_1h).unwrap_or(cache_write);
+
         let times = |tokens: u64, price: i128| i128::from(tokens) * price;
         PicoUsd(
-            times(usage.input + usage.cache_write, input)
+            times(usage.input, input)
+                + times(usage.cache_write, cache_write)
+                + times(usage.cache_write_1h, cache_write_1h)
                 + times(usage.cache_read, cache_read)
                 + times(usage.total_output(), output),
         )
@@ -78,23 +100,42 @@ mod tests {
     use super::*;
     use crate::usage::Source;
 
+    fn reported(input: u64, output: u64) -> Usage {
+        let source = Source::Reported;
+        Usage { input, cache_read: 0, cache_write: 0, cache_write_1h: 0, output, reasoning: 0, source }
+    }
+
     #[test]
     fn the_check_value_comes_out() {
         // 1,000 prompt tokens of which 800 cached, 10 out, on gpt-4o-mini.
-        let usage =
-            Usage { input: 200, cache_read: 800, cache_write: 0, output: 10, reasoning: 0, source: Source::Reported };
-        let price = Price { input: 150_000, output: 600_000, cache_read: Some(75_000), long_context: None };
+        let usage = Usage { cache_read: 800, ..reported(200, 10) };
+        let price = Price { cache_read: Some(75_000), ..Price::of(150_000, 600_000) };
         assert_eq!(price.cost(&usage).to_string(), "0.000096");
     }
 
     #[test]
     fn a_long_input_re_prices_the_whole_request() {
-        let tier = LongContext { above_input_tokens: 100, input: Some(4), output: Some(15), cache_read: None };
-        let price = Price { input: 2, output: 10, cache_read: Some(1), long_context: Some(tier) };
-        let usage =
-            |input| Usage { input, cache_read: 0, cache_write: 0, output: 1, reasoning: 0, source: Source::Reported };
-        assert_eq!(price.cost(&usage(100)), PicoUsd(210));
-        assert_eq!(price.cost(&usage(101)), PicoUsd(419));
+        let tier = LongContext {
+            above_input_tokens: 100,
+            input: Some(4),
+            output: Some(15),
+            cache_read: None,
+            cache_write: None,
+        };
+        let price = Price { cache_read: Some(1), long_context: Some(tier), ..Price::of(2, 10) };
+        assert_eq!(price.cost(&reported(100, 1)), PicoUsd(210));
+        assert_eq!(price.cost(&reported(101, 1)), PicoUsd(419));
+    }
+
+    #[test]
+    fn writing_to_a_cache_has_its_own_price() {
+        let usage = Usage { cache_write: 10, cache_write_1h: 1, ..reported(0, 0) };
+        let price = Price::of(4, 0);
+        assert_eq!(price.cost(&usage), PicoUsd(44));
+        let price = Price { cache_write: Some(5), ..price };
+        assert_eq!(price.cost(&usage), PicoUsd(55));
+        let price = Price { cache_write_1h: Some(8), ..price };
+        assert_eq!(price.cost(&usage), PicoUsd(58));
     }
 
     #[test]

@@ -82,7 +82,15 @@ fn completion() -> Value {
 }
 
 fn response<'a>(echo: &'a RawMap, state: ResponseState, output: Vec<Value>) -> ResponseObject<'a> {
-    let usage = Usage { input: 1, cache_read: 2, cache_write: 3, output: 4, reasoning: 5, source: Source::Reported };
+    let usage = Usage {
+        input: 1,
+        cache_read: 2,
+        cache_write: 3,
+        cache_write_1h: 0,
+        output: 4,
+        reasoning: 5,
+        source: Source::Reported,
+    };
     let usage = matches!(state, ResponseState::Completed { .. }).then_some(usage);
     ResponseObject {
         id: "resp_1",
@@ -170,7 +178,15 @@ fn a_response_is_the_standards_response_at_every_stage() {
 
 #[test]
 fn a_compaction_is_the_standards_compaction() {
-    let usage = Usage { input: 1, cache_read: 2, cache_write: 3, output: 4, reasoning: 5, source: Source::Estimated };
+    let usage = Usage {
+        input: 1,
+        cache_read: 2,
+        cache_write: 3,
+        cache_write_1h: 0,
+        output: 4,
+        reasoning: 5,
+        source: Source::Estimated,
+    };
     let output = named(parsed(&json!([{"role": "user", "content": "a"}, compaction_item("b")])));
     let body = compaction_object("resp_1", Timestamp(1_795_276_800_000), &output, &usage);
     check(&body, &["CompactResource", "openai.CompactResource"]);

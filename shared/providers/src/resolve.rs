@@ -51,7 +51,7 @@ impl Resolved {
     #[must_use]
     pub fn price(&self) -> Option<Price> {
         match &*self.provider {
-            Provider::Echo(_) => Some(Price { input: 0, output: 0, cache_read: None, long_context: None }),
+            Provider::Echo(_) => Some(Price::of(0, 0)),
             Provider::OpenAi(upstream) => {
                 Catalogue::shipped().get(upstream.name(), &self.model).map(|model| model.price)
             }

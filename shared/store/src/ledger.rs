@@ -264,6 +264,7 @@ fn read_line(item: &Item) -> Result<LedgerLine, Error> {
         cache_read,
         // The row has them among the input's.
         cache_write: 0,
+        cache_write_1h: 0,
         output: row.number("output_tokens")?.saturating_sub(reasoning),
         reasoning,
         source: if phase == Phase::Settled { Source::Reported } else { Source::Estimated },

@@ -197,7 +197,7 @@ impl ResponseObject<'_> {
 pub(super) fn usage(usage: &Usage) -> Value {
     json!({
         "input_tokens": usage.total_input(),
-        "input_tokens_details": {"cached_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write},
+        "input_tokens_details": {"cached_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write + usage.cache_write_1h},
         "output_tokens": usage.total_output(),
         "output_tokens_details": {"reasoning_tokens": usage.reasoning},
         "total_tokens": usage.total_input() + usage.total_output(),
@@ -290,8 +290,15 @@ mod tests {
 
     #[test]
     fn tokens_are_counted_as_the_standard_counts() {
-        let counted =
-            Usage { input: 1, cache_read: 2, cache_write: 4, output: 8, reasoning: 16, source: Source::Reported };
+        let counted = Usage {
+            input: 1,
+            cache_read: 2,
+            cache_write: 3,
+            cache_write_1h: 1,
+            output: 8,
+            reasoning: 16,
+            source: Source::Reported,
+        };
         assert_eq!(
             usage(&counted),
             json!({"input_tokens": 7, "output_tokens": 24, "total_tokens": 31,

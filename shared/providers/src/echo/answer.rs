@@ -53,6 +53,7 @@ impl Answer {
             input: request::input_tokens(&messages),
             cache_read: 0,
             cache_write: 0,
+            cache_write_1h: 0,
             output: content.tokens(),
             reasoning: reasoning.as_deref().map_or(0, estimate_tokens),
             source: Source::Reported,
