@@ -96,7 +96,7 @@ fn first_word_directly(bencher: Bencher<'_, '_>) {
             let messages = json!([{"role": "user", "content": "hello"}]);
             let fields = [("messages".to_owned(), turnwise_core::json::raw(&messages))].into();
             let generation = Generation { model: resolved.model.clone(), fields };
-            let call = Call { generation, id: unique(), created_s: 0 };
+            let call = Call { generation, id: unique(), created_s: 0, connect_timeout: None };
             // The first chunk says who speaks, the second is a word.
             resolved.provider.stream(&call).await.unwrap().take(2).count().await
         })

@@ -126,7 +126,7 @@ fn stream_directly(bencher: Bencher<'_, '_>) {
             let messages = json!([{"role": "user", "content": "hello"}]);
             let fields = [("messages".to_owned(), turnwise_core::json::raw(&messages))].into();
             let generation = Generation { model: resolved.model.clone(), fields };
-            let call = Call { generation, id: unique(), created_s: 0 };
+            let call = Call { generation, id: unique(), created_s: 0, connect_timeout: None };
             resolved.provider.stream(&call).await.unwrap().count().await
         })
     });

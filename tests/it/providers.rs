@@ -25,7 +25,12 @@ fn providers(base_url: &str, key: Option<&str>) -> Providers {
 
 fn call(fields: &str) -> Call {
     let fields = json::raw_fields(fields.as_bytes()).unwrap();
-    Call { generation: Generation { model: "m".to_owned(), fields }, id: "chatcmpl-1".to_owned(), created_s: 1 }
+    Call {
+        generation: Generation { model: "m".to_owned(), fields },
+        id: "chatcmpl-1".to_owned(),
+        created_s: 1,
+        connect_timeout: None,
+    }
 }
 
 fn hello() -> Call {

@@ -1,6 +1,7 @@
 //! What is asked of a provider, and the stream that answers.
 
 use std::fmt;
+use std::time::Duration;
 
 use futures_util::stream::BoxStream;
 use turnwise_core::generation::{Event, Generation};
@@ -17,6 +18,8 @@ pub struct Call {
     pub id: String,
     /// When the call is made, in Unix seconds, for providers that do not say.
     pub created_s: u64,
+    /// How long making a connection may take; `None` takes the usual time.
+    pub connect_timeout: Option<Duration>,
 }
 
 /// The events of one answer.

@@ -8,13 +8,15 @@
 //! - [`openai`]: OpenAI's chat completions, which most upstreams speak
 //! - [`echo`]: `local/echo`, which needs no key and no network
 //! - [`settings`]: keys and addresses, passed in; [`catalogue`]: the known providers as data
-//! - [`sse`]: server-sent events, parsed byte by byte
+//! - [`sse`]: server-sent events, parsed byte by byte; `stream`: bytes into an answer's
+//!   events; `endpoint`: an upstream's address and our key there
 //!
 //! This crate never reads the environment and never logs a key or a prompt.
 
 pub mod call;
 pub mod catalogue;
 pub mod echo;
+mod endpoint;
 pub mod error;
 pub mod openai;
 pub mod provider;
@@ -22,6 +24,7 @@ pub mod registry;
 pub mod resolve;
 pub mod settings;
 pub mod sse;
+mod stream;
 mod transport;
 
 pub use call::{Call, EventStream};

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use reqwest::Url;
-use reqwest::header::HeaderValue;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use turnwise_core::catalogue::{Catalogue, Model};
 use turnwise_core::fault::{Fault, Faults};
 
 use crate::catalogue::{KeyRule, Known, known};
 use crate::echo::Echo;
+use crate::endpoint::Endpoint;
 use crate::openai::OpenAi;
 use crate::provider::Provider;
 use crate::settings::{ProviderSettings, Secret, Settings};
@@ -134,7 +135,8 @@ fn configure(
     };
     let base_url = given.or_else(|| known.base_url.clone())?;
     let callable = authorization.is_some() || needs_no_key;
-    callable.then(|| OpenAi::new(known, base_url, authorization, Arc::clone(transport)))
+    let headers = authorization.map(|key| (AUTHORIZATION, key));
+    callable.then(|| OpenAi::new(Endpoint::new(known, base_url, headers, Arc::clone(transport))))
 }
 
 /// `url` without trailing slashes, if requests can be sent below it.
@@ -253,6 +255,7 @@ pub(crate) mod tests {
             generation: turnwise_core::generation::Generation { model: "echo".to_owned(), fields: BTreeMap::new() },
             id: String::new(),
             created_s: 0,
+            connect_timeout: None,
         };
         check(&provider.complete(&call));
         check(&provider.stream(&call));

@@ -1,6 +1,7 @@
 //! The one HTTP client that all upstreams share.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::{Client, ClientBuilder, redirect};
@@ -10,7 +11,7 @@ use turnwise_core::category::Category;
 use crate::call::Target;
 use crate::error::{Dispatched, Error};
 
-/// Longest time to connect, TLS included. Healthy upstreams take well under a
+/// Longest time to connect, TLS included, unless a model has its own. Healthy upstreams take well under a
 /// second; a dead address should leave time for another provider.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -24,11 +25,11 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 /// Protocols offered in the TLS handshake, best first.
 const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
-/// The client, built at its first use: a cold start that only echoes never pays
-/// for it.
+/// The clients, one for each time-out of connecting that is in use, which is mostly one.
+/// Each is built at its first use: a cold start that only echoes never pays for it.
 #[derive(Debug, Default)]
 pub(crate) struct Transport {
-    client: OnceLock<Result<Client, Arc<BuildError>>>,
+    clients: Mutex<BTreeMap<Duration, Client>>,
 }
 
 /// A client of one's own, set up as the one for upstreams is: for programs that talk
@@ -37,7 +38,7 @@ pub(crate) struct Transport {
 /// # Errors
 /// When the TLS library or the client refuses its own defaults.
 pub fn http_client() -> Result<Client, BuildError> {
-    build()
+    build(CONNECT_TIMEOUT)
 }
 
 /// Why there is no client.
@@ -52,17 +53,23 @@ pub enum BuildError {
 }
 
 impl Transport {
-    /// The client.
+    /// The client that gives a connection up which takes longer than `connect_timeout`,
+    /// or the usual time.
     ///
     /// # Errors
     /// `INTERNAL_ERROR` if it cannot be built; `target` was not called.
-    pub(crate) fn client(&self, target: &Target) -> Result<&Client, Error> {
-        let client = self.client.get_or_init(|| build().map_err(Arc::new));
-        client.as_ref().map_err(|cause| {
+    pub(crate) fn client(&self, target: &Target, connect_timeout: Option<Duration>) -> Result<Client, Error> {
+        let connect_timeout = connect_timeout.unwrap_or(CONNECT_TIMEOUT);
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&connect_timeout) {
+            return Ok(client.clone());
+        }
+        let client = build(connect_timeout).map_err(|cause| {
             let message = format!("{target} was not called: {cause}");
-            Error::new(target, Category::InternalError, "internal_error", message, Dispatched::No)
-                .with_source(Arc::clone(cause))
-        })
+            Error::new(target, Category::InternalError, "internal_error", message, Dispatched::No).with_source(cause)
+        })?;
+        clients.insert(connect_timeout, client.clone());
+        Ok(client)
     }
 }
 
@@ -73,12 +80,12 @@ impl Transport {
 /// again on another one if none of it was sent, and one that an HTTP/2 upstream
 /// says it did not process is repeated: the client library does both by itself, and
 /// nothing more. Once the upstream may have seen a request, its error is reported.
-fn build() -> Result<Client, BuildError> {
+fn build(connect_timeout: Duration) -> Result<Client, BuildError> {
     let client = ClientBuilder::new()
         .tls_backend_preconfigured(tls()?)
         .user_agent(concat!("turnwise/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
+        .connect_timeout(connect_timeout)
         .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         .tcp_keepalive(TCP_KEEPALIVE)
         .tcp_nodelay(true)
@@ -104,6 +111,6 @@ mod tests {
     #[test]
     fn the_client_can_be_built() {
         let target = Target { provider: "openai".to_owned(), model: "m".to_owned() };
-        assert!(Transport::default().client(&target).is_ok());
+        assert!(Transport::default().client(&target, None).is_ok());
     }
 }

@@ -127,5 +127,10 @@ async fn stream(engine: &Engine, upstream: &Upstream<'_>, partial: &mut String) 
 }
 
 fn call(engine: &Engine, upstream: &Upstream<'_>) -> Call {
-    Call { generation: upstream.generation.clone(), id: upstream.id.clone(), created_s: engine.clock.now().as_secs() }
+    Call {
+        generation: upstream.generation.clone(),
+        id: upstream.id.clone(),
+        created_s: engine.clock.now().as_secs(),
+        connect_timeout: None,
+    }
 }

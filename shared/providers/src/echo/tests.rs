@@ -16,7 +16,7 @@ use crate::error::Dispatched;
 fn call(fields: &Value) -> Call {
     let fields = json::raw_fields(fields.to_string().as_bytes()).unwrap();
     let generation = Generation { model: "echo".to_owned(), fields };
-    Call { generation, id: "chatcmpl-1".to_owned(), created_s: 7 }
+    Call { generation, id: "chatcmpl-1".to_owned(), created_s: 7, connect_timeout: None }
 }
 
 /// A request with the one user message `text` and more `fields`.

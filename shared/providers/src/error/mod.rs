@@ -155,7 +155,7 @@ mod tests {
         let url = format!("http://{}/v1", socket.local_addr().unwrap());
         drop(socket);
         let transport = crate::transport::Transport::default();
-        let error = transport.client(&target()).unwrap().get(url).send().await.unwrap_err();
+        let error = transport.client(&target(), None).unwrap().get(url).send().await.unwrap_err();
         let error = unanswered(&target(), error);
         assert_eq!((error.category, error.dispatched, error.retryable), (Category::NetworkError, Dispatched::No, true));
     }
@@ -169,7 +169,7 @@ mod tests {
             std::io::Read::read(&mut peer, &mut [0; 1024]).unwrap();
         });
         let transport = crate::transport::Transport::default();
-        let error = transport.client(&target()).unwrap().get(url).send().await.unwrap_err();
+        let error = transport.client(&target(), None).unwrap().get(url).send().await.unwrap_err();
         let error = unanswered(&target(), error);
         assert_eq!((error.category, error.dispatched), (Category::NetworkError, Dispatched::Maybe));
         assert!(!format!("{:?}", error.source).contains("127.0.0.1"));
@@ -185,7 +185,7 @@ mod tests {
             std::io::Read::read(&mut peer, &mut [0; 1024]).unwrap();
         });
         let transport = crate::transport::Transport::default();
-        let error = transport.client(&target()).unwrap().get(url).send().await.unwrap_err();
+        let error = transport.client(&target(), None).unwrap().get(url).send().await.unwrap_err();
         let error = unanswered(&target(), error);
         assert_eq!((error.category, error.dispatched), (Category::NetworkError, Dispatched::No));
     }

@@ -1,6 +1,5 @@
 //! A whole answer, read and checked.
 
-use reqwest::Response;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use turnwise_core::generation::Completion;
@@ -8,21 +7,6 @@ use turnwise_core::json;
 
 use crate::call::Target;
 use crate::error::{self, Error};
-
-/// The body of `response`.
-///
-/// # Errors
-/// When it breaks off, or is longer than `limit_bytes`.
-pub(super) async fn read(target: &Target, mut response: Response, limit_bytes: usize) -> Result<Vec<u8>, Error> {
-    let mut body = Vec::new();
-    while let Some(bytes) = response.chunk().await.map_err(|cause| error::broken_body(target, cause))? {
-        if body.len() + bytes.len() > limit_bytes {
-            return Err(error::too_long(target, limit_bytes));
-        }
-        body.extend_from_slice(&bytes);
-    }
-    Ok(body)
-}
 
 /// The completion in `body`, kept as the upstream wrote it.
 ///

@@ -1,166 +1,42 @@
-//! A streamed answer: bytes into events, with an end that can be believed.
+//! A streamed answer of OpenAI's: its events, and when they are whole.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use reqwest::Response;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use turnwise_core::generation::Event;
-use turnwise_core::limits::MAX_ANSWER_BYTES;
 
 use super::response;
-use crate::call::{EventStream, Target};
+use crate::call::Target;
 use crate::error::{self, Error};
-use crate::sse::{Frame, Parser};
-
-/// Longest stream, in bytes on the wire. A chunk wraps a few characters in some
-/// hundred bytes, so this is a multiple of the longest answer; none of it is kept.
-const MAX_STREAM_BYTES: usize = 32 * MAX_ANSWER_BYTES;
-
-/// How long the end of the body is waited for after `[DONE]`. It usually comes
-/// with it, and a body read to its end leaves a connection for the next call.
-const DRAIN_TIMEOUT: Duration = Duration::from_millis(50);
+use crate::sse::Frame;
+use crate::stream::{Progress, Reading};
 
 /// What OpenAI sends as its last event.
 const DONE: &str = "[DONE]";
 
-/// The events of `response`.
-pub(super) fn events(target: Target, mut response: Response) -> EventStream {
-    Box::pin(async_stream::stream! {
-        let mut reader = Reader::new(target);
-        let mut events = Vec::new();
-        loop {
-            let progress = match response.chunk().await {
-                Ok(Some(bytes)) => reader.push(&bytes, &mut events),
-                Ok(None) => reader.end(&mut events).map(|()| Progress::Done),
-                Err(cause) => Err(error::truncated(&reader.target).with_source(cause.without_url())),
-            };
-            for event in events.drain(..) {
-                yield Ok(event);
-            }
-            match progress {
-                Ok(Progress::More) => {}
-                Ok(Progress::Done) => break,
-                Err(error) => {
-                    yield Err(error);
-                    return;
-                }
-            }
-        }
-        // Whether the body ends in time changes nothing about the answer.
-        let drained = async { while let Ok(Some(_)) = response.chunk().await {} };
-        let _ = tokio::time::timeout(DRAIN_TIMEOUT, drained).await;
-        yield Ok(Event::Finished);
-    })
-}
-
-/// A stream read so far; does no I/O.
+/// What was read so far.
 #[derive(Debug)]
-struct Reader {
+pub(super) struct Chunks {
     target: Target,
-    format: Format,
     /// Whether each choice seen has been given a reason to stop.
     finished: BTreeMap<u64, bool>,
-    bytes: usize,
 }
 
-/// What the upstream turned out to send.
-#[derive(Debug)]
-enum Format {
-    /// Nothing but white space so far.
-    Unknown,
-    /// Server-sent events, as asked.
-    Events(Parser),
-    /// One JSON object: a plain completion, from a server that ignores `stream`.
-    Plain(Vec<u8>),
+impl Chunks {
+    pub(super) fn new(target: Target) -> Self {
+        Self { target, finished: BTreeMap::new() }
+    }
+
+    fn check_finish(&self) -> Result<(), Error> {
+        let finished = !self.finished.is_empty() && self.finished.values().all(|finished| *finished);
+        if finished { Ok(()) } else { Err(error::truncated(&self.target)) }
+    }
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Progress {
-    More,
-    Done,
-}
-
-impl Reader {
-    fn new(target: Target) -> Self {
-        Self { target, format: Format::Unknown, finished: BTreeMap::new(), bytes: 0 }
-    }
-
-    /// Takes in `bytes` and appends the events they complete to `events`, also
-    /// when it then fails.
-    fn push(&mut self, bytes: &[u8], events: &mut Vec<Event>) -> Result<Progress, Error> {
-        self.bytes += bytes.len();
-        if self.bytes > MAX_STREAM_BYTES {
-            return Err(error::too_long(&self.target, MAX_STREAM_BYTES));
-        }
-        let bytes = self.recognize(bytes);
-        match &mut self.format {
-            Format::Unknown => Ok(Progress::More),
-            Format::Plain(body) if body.len() + bytes.len() > MAX_ANSWER_BYTES => {
-                Err(error::too_long(&self.target, MAX_ANSWER_BYTES))
-            }
-            Format::Plain(body) => {
-                body.extend_from_slice(bytes);
-                Ok(Progress::More)
-            }
-            Format::Events(parser) => {
-                let mut frames = Vec::new();
-                let parsed = parser.push(bytes, &mut frames);
-                for frame in frames {
-                    if self.push_frame(&frame, events)? == Progress::Done {
-                        return Ok(Progress::Done);
-                    }
-                }
-                parsed.map(|()| Progress::More).map_err(|cause| {
-                    error::malformed(&self.target, "has an event that is too long").final_one().with_source(cause)
-                })
-            }
-        }
-    }
-
-    /// Decides what the upstream sends by its first byte that is not white space, and
-    /// returns `bytes` from there. The content type is no help: servers get it wrong
-    /// in both directions.
-    fn recognize<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
-        if !matches!(self.format, Format::Unknown) {
-            return bytes;
-        }
-        let bytes = bytes.trim_ascii_start();
-        match bytes.first() {
-            None => {}
-            Some(b'{' | b'[') => self.format = Format::Plain(Vec::new()),
-            Some(_) => self.format = Format::Events(Parser::default()),
-        }
-        bytes
-    }
-
-    /// The body ended, and in order as far as HTTP can tell.
-    fn end(&mut self, events: &mut Vec<Event>) -> Result<(), Error> {
-        match std::mem::replace(&mut self.format, Format::Unknown) {
-            Format::Unknown => Err(error::truncated(&self.target)),
-            Format::Plain(body) => {
-                events.push(Event::Chunk(response::as_chunk(&self.target, &body)?));
-                Ok(())
-            }
-            Format::Events(parser) => {
-                if let Some(frame) = parser.end() {
-                    // An event without its blank line is either whole or was cut.
-                    self.push_frame(&frame, events).map_err(|error| match &*error.code {
-                        "malformed_answer" => error::truncated(&self.target),
-                        _ => error,
-                    })?;
-                }
-                self.check_finish()
-            }
-        }
-    }
-
-    fn push_frame(&mut self, frame: &Frame, events: &mut Vec<Event>) -> Result<Progress, Error> {
+impl Reading for Chunks {
+    fn frame(&mut self, frame: &Frame, events: &mut Vec<Event>) -> Result<Progress, Error> {
         let data = frame.data.trim();
-        if data.is_empty() {
-            return Ok(Progress::More);
-        }
         if data == DONE {
             return self.check_finish().map(|()| Progress::Done);
         }
@@ -183,9 +59,13 @@ impl Reader {
         Ok(Progress::More)
     }
 
-    fn check_finish(&self) -> Result<(), Error> {
-        let finished = !self.finished.is_empty() && self.finished.values().all(|finished| *finished);
-        if finished { Ok(()) } else { Err(error::truncated(&self.target)) }
+    fn whole(&mut self, body: &[u8], events: &mut Vec<Event>) -> Result<(), Error> {
+        events.push(Event::Chunk(response::as_chunk(&self.target, body)?));
+        Ok(())
+    }
+
+    fn end(&mut self, _events: &mut Vec<Event>) -> Result<(), Error> {
+        self.check_finish()
     }
 }
 
@@ -193,9 +73,11 @@ impl Reader {
 mod tests {
     use proptest::prelude::*;
     use turnwise_core::category::Category;
+    use turnwise_core::limits::MAX_ANSWER_BYTES;
 
     use super::*;
     use crate::error::Dispatched;
+    use crate::stream::{MAX_STREAM_BYTES, Reader};
 
     /// The shape of an OpenAI stream with usage, and a comment as OpenRouter sends.
     const RECORDED: &str = concat!(
@@ -223,9 +105,14 @@ mod tests {
         "[{\"error\":{\"code\":429}}]",
     ];
 
+    fn reader() -> Reader<Chunks> {
+        let target = Target { provider: "openai".to_owned(), model: "m".to_owned() };
+        Reader::new(target.clone(), Chunks::new(target))
+    }
+
     /// What a reader makes of `pieces`: its chunks, and how it ended.
     fn read(pieces: &[&[u8]]) -> (Vec<String>, Result<(), Error>) {
-        let mut reader = Reader::new(Target { provider: "openai".to_owned(), model: "m".to_owned() });
+        let mut reader = reader();
         let mut events = Vec::new();
         let mut done = false;
         let mut result = pieces.iter().filter(|piece| !piece.is_empty()).try_for_each(|piece| {
@@ -320,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_stream_has_a_limit() {
-        let mut reader = Reader::new(Target { provider: "openai".to_owned(), model: "m".to_owned() });
+        let mut reader = reader();
         reader.bytes = MAX_STREAM_BYTES - 1;
         assert_eq!(reader.push(b":", &mut Vec::new()).unwrap(), Progress::More);
         assert_eq!(&*reader.push(b":", &mut Vec::new()).unwrap_err().code, "answer_too_long");
