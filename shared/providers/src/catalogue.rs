@@ -8,12 +8,15 @@ use serde::Deserialize;
 /// Shipped facts; see the file's own `about` for the meaning of its fields.
 const PROVIDERS_JSON: &str = include_str!("../data/providers.json");
 
-/// What we know of one OpenAI-compatible provider before anyone configures it.
+/// What we know of one provider before anyone configures it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Known {
     /// Its name, as in `provider/model`.
     pub name: String,
+    /// What it speaks.
+    #[serde(default)]
+    pub format: Format,
     /// Where it lives, without a trailing slash; `None` if only its user knows.
     pub base_url: Option<String>,
     /// Whether it can be called without a key.
@@ -29,6 +32,15 @@ pub struct Known {
     /// What differs from OpenAI's requests.
     #[serde(default)]
     pub quirks: Quirks,
+}
+
+/// What a provider speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// OpenAI's chat completions.
+    #[default]
+    OpenAi,
 }
 
 /// Whether a provider can be called without a key.

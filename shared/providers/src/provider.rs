@@ -1,6 +1,7 @@
 //! One provider, ready to be called.
 
-use turnwise_core::generation::Completion;
+use turnwise_core::fault::Faults;
+use turnwise_core::generation::{Completion, Generation};
 
 use crate::call::{Call, EventStream};
 use crate::echo::Echo;
@@ -23,6 +24,30 @@ impl Provider {
         match self {
             Self::Echo(_) => Echo::PROVIDER,
             Self::OpenAi(upstream) => upstream.name(),
+        }
+    }
+
+    /// This provider as a server at an address of the operator's own, which takes names of
+    /// models that only it knows.
+    pub(crate) fn own_server(&self) -> Option<&OpenAi> {
+        match self {
+            Self::OpenAi(upstream) => Some(upstream).filter(|upstream| upstream.is_at_own_address()),
+            Self::Echo(_) => None,
+        }
+    }
+
+    /// What `generation` asks for that this provider does not have, as far as an answer
+    /// without it is still one: the names of the fields that will not go out.
+    ///
+    /// # Errors
+    /// Everything in it that this provider cannot be asked at all, each with its place.
+    pub fn check(&self, generation: &Generation) -> Result<Vec<String>, Faults> {
+        match self {
+            // What an OpenAI-compatible upstream does not know it judges itself.
+            Self::Echo(_) | Self::OpenAi(_) => {
+                let _ = generation;
+                Ok(Vec::new())
+            }
         }
     }
 

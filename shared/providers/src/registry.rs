@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use reqwest::Url;
-use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use turnwise_core::catalogue::{Catalogue, Model};
 use turnwise_core::fault::{Fault, Faults};
 
-use crate::catalogue::{KeyRule, Known, known};
+use crate::catalogue::{Format, KeyRule, Known, known};
 use crate::echo::Echo;
 use crate::endpoint::Endpoint;
 use crate::openai::OpenAi;
@@ -50,8 +50,8 @@ impl Providers {
                 faults.add(name, "There is no provider of this name.");
                 continue;
             };
-            if let Some(upstream) = configure(known, settings, &transport, &mut faults) {
-                by_name.insert(name.clone(), Arc::new(Provider::OpenAi(upstream)));
+            if let Some(provider) = configure(known, settings, &transport, &mut faults) {
+                by_name.insert(name.clone(), Arc::new(provider));
             }
         }
         let providers = Self { by_name, default_model: settings.default_model.clone() };
@@ -70,10 +70,7 @@ impl Providers {
     /// out when they cannot be had within 3 s.
     pub async fn models(&self) -> Vec<Listed> {
         let mut models = self.catalogued();
-        let own = self.by_name.values().filter_map(|provider| match &**provider {
-            Provider::OpenAi(upstream) if upstream.is_at_own_address() => Some(upstream),
-            Provider::OpenAi(_) | Provider::Echo(_) => None,
-        });
+        let own = self.by_name.values().filter_map(|provider| provider.own_server());
         let lists = join_all(own.map(async |upstream| (upstream.name(), upstream.models_if_any().await))).await;
 
         let mut seen: BTreeSet<String> = models.iter().map(|model| model.name.clone()).collect();
@@ -115,17 +112,17 @@ impl Providers {
     }
 }
 
-/// The upstream, or `None` if it is not configured or at fault.
+/// The provider, or `None` if it is not configured or at fault.
 fn configure(
     known: &'static Known,
     settings: &ProviderSettings,
     transport: &Arc<Transport>,
     faults: &mut Faults,
-) -> Option<OpenAi> {
+) -> Option<Provider> {
     let given = settings.base_url.as_deref().map(|url| base_url(known, url));
     let given = given.and_then(|checked| faults.keep(checked));
-    let authorization = settings.key.as_ref().map(|key| bearer(known, key));
-    let authorization = authorization.and_then(|checked| faults.keep(checked));
+    let key = settings.key.as_ref().map(|key| key_header(known, key));
+    let key = key.and_then(|checked| faults.keep(checked));
 
     let at_own_address = given.is_some() && given != known.base_url;
     let needs_no_key = match known.key {
@@ -134,9 +131,13 @@ fn configure(
         KeyRule::None => true,
     };
     let base_url = given.or_else(|| known.base_url.clone())?;
-    let callable = authorization.is_some() || needs_no_key;
-    let headers = authorization.map(|key| (AUTHORIZATION, key));
-    callable.then(|| OpenAi::new(Endpoint::new(known, base_url, headers, Arc::clone(transport))))
+    if key.is_none() && !needs_no_key {
+        return None;
+    }
+    let endpoint = Endpoint::new(known, base_url, key, Arc::clone(transport));
+    Some(match known.format {
+        Format::OpenAi => Provider::OpenAi(OpenAi::new(endpoint)),
+    })
 }
 
 /// `url` without trailing slashes, if requests can be sent below it.
@@ -159,14 +160,17 @@ fn base_url(known: &Known, url: &str) -> Result<String, Fault> {
     Ok(trimmed.to_owned())
 }
 
-/// The header that carries `key`.
-fn bearer(known: &Known, key: &Secret) -> Result<HeaderValue, Fault> {
+/// The header that carries `key`, marked as one that no log shows.
+fn key_header(known: &Known, key: &Secret) -> Result<(HeaderName, HeaderValue), Fault> {
     let plain = key.expose().bytes().all(|byte| byte.is_ascii_graphic()) && !key.expose().is_empty();
-    let header = HeaderValue::from_str(&format!("Bearer {}", key.expose())).ok().filter(|_| plain);
-    let mut header =
-        header.ok_or_else(|| Fault::new(&known.key_variable, "A key consists of visible ASCII characters."))?;
-    header.set_sensitive(true);
-    Ok(header)
+    let (name, value) = match known.format {
+        Format::OpenAi => (AUTHORIZATION, format!("Bearer {}", key.expose())),
+    };
+    let value = HeaderValue::from_str(&value).ok().filter(|_| plain);
+    let mut value =
+        value.ok_or_else(|| Fault::new(&known.key_variable, "A key consists of visible ASCII characters."))?;
+    value.set_sensitive(true);
+    Ok((name, value))
 }
 
 #[cfg(test)]

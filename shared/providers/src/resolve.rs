@@ -33,29 +33,32 @@ pub struct Resolved {
 }
 
 impl Resolved {
+    /// What the catalogue says of the model.
+    #[must_use]
+    pub fn facts(&self) -> Option<&'static Model> {
+        Catalogue::shipped().get(self.provider.name(), &self.model)
+    }
+
     /// Tokens that the model takes in and gives in all, where the catalogue says so.
     #[must_use]
     pub fn context_tokens(&self) -> Option<u64> {
-        Catalogue::shipped().get(self.provider.name(), &self.model).and_then(|model| model.context_tokens)
+        self.facts().and_then(|model| model.context_tokens)
     }
 
     /// Whether the model thinks before it writes, as far as the catalogue says.
     #[must_use]
     pub fn reasons(&self) -> bool {
-        let known = Catalogue::shipped().get(self.provider.name(), &self.model);
-        known.is_some_and(|model| model.capabilities.iter().any(|capability| capability == "reasoning"))
+        self.facts().is_some_and(|model| model.can("reasoning"))
     }
 
     /// What the model charges; `None` where the catalogue does not say. `local/echo`
     /// costs nothing.
     #[must_use]
     pub fn price(&self) -> Option<Price> {
-        match &*self.provider {
-            Provider::Echo(_) => Some(Price::of(0, 0)),
-            Provider::OpenAi(upstream) => {
-                Catalogue::shipped().get(upstream.name(), &self.model).map(|model| model.price)
-            }
+        if self.provider.name() == Echo::PROVIDER {
+            return Some(Price::of(0, 0));
         }
+        self.facts().map(|model| model.price)
     }
 }
 
@@ -169,13 +172,10 @@ impl Providers {
 
     /// The place for any name that nothing else knows, if there is one.
     fn anywhere(&self, name: &str, reason: Reason) -> Result<Resolved, Unknown> {
-        let taker =
-            known().iter().filter(|known| known.takes_any_model_at_own_address && !name.is_empty()).find(|known| {
-                self.by_name.get(&known.name).is_some_and(|provider| match &**provider {
-                    Provider::OpenAi(upstream) => upstream.is_at_own_address(),
-                    Provider::Echo(_) => false,
-                })
-            });
+        let taker = known()
+            .iter()
+            .filter(|known| known.takes_any_model_at_own_address && !name.is_empty())
+            .find(|known| self.by_name.get(&known.name).is_some_and(|provider| provider.own_server().is_some()));
         let why = "a server at an address of its own takes any model";
         taker.and_then(|known| self.pick(&known.name, name, why)).ok_or_else(|| self.unknown(name, reason))
     }
