@@ -16,6 +16,7 @@
 //! - [`json`]: strict parsing, canonical form; [`digest`]: hashes over it
 //! - [`category`]: the 12 error categories and 4 severities
 //! - [`catalogue`], [`money`], [`usage`]: models, prices, tokens, exact cost
+//! - [`upstream`]: how often providers are called, how long, and when not
 //! - [`limits`]: every limit, with its reason
 //! - [`fault`]: what is wrong with a request, and where
 //! - [`window`]: how much of a conversation goes along with a new message
@@ -39,5 +40,6 @@ pub mod position;
 pub mod rebuild;
 pub mod time;
 pub mod turn;
+pub mod upstream;
 pub mod usage;
 pub mod window;

@@ -207,6 +207,16 @@ pub const STREAM_LOG_TTL: Duration = Duration::from_secs(24 * 3600);
 /// way takes the connection for dead.
 pub const PING_EVERY: Duration = Duration::from_secs(15);
 
+/// Longest time to connect to an upstream, TLS included. Healthy ones take well under a
+/// second; a dead address should leave time for another provider.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest time to the first byte of an answer of a model that thinks before it writes.
+pub const REASONING_FIRST_TOKEN_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Longest call of an upstream: what OpenAI's and Anthropic's clients wait by themselves.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(600);
+
 /// Longest time to an upstream's first byte of an answer.
 pub const FIRST_TOKEN_TIMEOUT: Duration = Duration::from_secs(120);
 

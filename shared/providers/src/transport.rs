@@ -7,13 +7,10 @@ use std::time::Duration;
 use reqwest::{Client, ClientBuilder, redirect};
 use rustls::{ClientConfig, RootCertStore};
 use turnwise_core::category::Category;
+use turnwise_core::limits::CONNECT_TIMEOUT;
 
 use crate::call::Target;
 use crate::error::{Dispatched, Error};
-
-/// Longest time to connect, TLS included, unless a model has its own. Healthy upstreams take well under a
-/// second; a dead address should leave time for another provider.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long an unused connection is kept. Load balancers commonly close theirs
 /// after a minute: giving up first avoids a request on a dying connection.
