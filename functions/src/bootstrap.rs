@@ -46,7 +46,8 @@ fn block_on(
             Store::new(&sdk, &settings.table),
             Queue::sqs(&sdk, &settings.queue_url, settings.dead_letters_url.as_deref()),
         );
-        let engine = Engine::new(store, queue, settings.providers).with_retention(settings.retention);
+        let engine = Engine::new(store, queue, settings.providers).with_calls(settings.calls);
+        let engine = engine.with_retention(settings.retention);
         body(engine, settings.access).await
     });
     ended.map_err(|error| {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 use turnwise_core::digest::Digest;
 use turnwise_core::fault::{Fault, Faults};
+use turnwise_engine::upstream::policy::CallPolicy;
 use turnwise_http::Access;
 use turnwise_providers::{Providers, Settings as ProviderSettings};
 
@@ -43,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) access: Access,
     /// The providers that are configured.
     pub(crate) providers: Providers,
+    /// How they are called.
+    pub(crate) calls: CallPolicy,
     /// How long what is said is kept; `None` keeps it for ever.
     pub(crate) retention: Option<Duration>,
     /// What is logged, in the syntax of `RUST_LOG`.
@@ -75,12 +78,14 @@ impl Settings {
         let mut keys = |name| digests(name, &find(name).unwrap_or_default(), &mut faults);
         let access = Access::to_digests(keys(API_KEYS), keys(ADMIN_KEYS));
         let providers = providers(find(DEFAULT_MODEL), &lookup, &mut faults);
+        let calls = providers.as_ref().map(|providers| CallPolicy::read(&lookup, providers));
+        let calls = calls.and_then(|calls| calls.map_err(|found| faults.0.extend(found.0)).ok()).unwrap_or_default();
         let retention = find(RETENTION_DAYS).map(|text| retention(&text));
         let retention = retention.and_then(|retention| faults.keep(retention)).flatten();
         let log = faults.keep(log(find(LOG)));
         match (table, queue_url, providers, log) {
             (Some(table), Some(queue_url), Some(providers), Some(log)) if faults.0.is_empty() => {
-                Ok(Self { table, queue_url, dead_letters_url, access, providers, retention, log })
+                Ok(Self { table, queue_url, dead_letters_url, access, providers, calls, retention, log })
             }
             _ => Err(faults),
         }
@@ -182,6 +187,14 @@ mod tests {
         ];
         assert_eq!(faulty_fields(&rows), [TABLE, QUEUE_URL, API_KEYS, "OPENAI_BASE_URL", DEFAULT_MODEL, LOG]);
         assert!(!read(&rows).unwrap_err().to_string().contains("secret"));
+    }
+
+    #[test]
+    fn calls_of_providers_have_their_settings() {
+        let rows = [(TABLE, "t"), (QUEUE_URL, "https://q"), ("TURNWISE_MAX_RETRIES", "1")];
+        assert_eq!(read(&rows).unwrap().calls.retry.retries, 1);
+        let rows = [(TABLE, "t"), (QUEUE_URL, "https://q"), ("TURNWISE_MAX_RETRIES", "many")];
+        assert_eq!(faulty_fields(&rows), ["TURNWISE_MAX_RETRIES"]);
     }
 
     #[test]

@@ -20,12 +20,14 @@ use turnwise_core::digest::Digest;
 use turnwise_engine::Engine;
 use turnwise_engine::clock::Clock;
 use turnwise_engine::random::Random;
+use turnwise_engine::upstream::policy::CallPolicy;
 use turnwise_http::routes::Function;
 use turnwise_http::{Access, App, Deadline};
 use turnwise_providers::{ProviderSettings, Providers, Secret, Settings, http_client};
 use turnwise_store::queue::{Queue, Receiver, Sent};
 
 pub use self::reply::{Events, Reply, Sse};
+use crate::rig;
 use crate::scripted::ScriptedProvider;
 use crate::table::Table;
 
@@ -66,6 +68,8 @@ pub struct Builder {
     retention: Option<Duration>,
     clock: Clock,
     time: Option<Duration>,
+    calls: CallPolicy,
+    settings: Vec<(&'static str, ProviderSettings)>,
 }
 
 impl Builder {
@@ -80,6 +84,22 @@ impl Builder {
     #[must_use]
     pub fn with_time(mut self, time: Duration) -> Self {
         self.time = Some(time);
+        self
+    }
+
+    /// Calls of the provider are repeated, and its models fallen back to, as `calls` says;
+    /// without it, there is one call a request.
+    #[must_use]
+    pub fn with_calls(mut self, calls: CallPolicy) -> Self {
+        self.calls = calls;
+        self
+    }
+
+    /// `provider` is configured too, with `key` at `base_url`.
+    #[must_use]
+    pub fn with_provider(mut self, provider: &'static str, base_url: &str, key: &str) -> Self {
+        let settings = ProviderSettings { key: Some(Secret::new(key)), base_url: Some(base_url.to_owned()) };
+        self.settings.push((provider, settings));
         self
     }
 
@@ -125,7 +145,8 @@ impl Builder {
     async fn start_over(self, table: Arc<Table>, provider: Arc<ScriptedProvider>) -> TestApp {
         let (queue, receiver) = Queue::in_process();
         let providers = Providers::new(&self.settings(&provider)).expect("the settings are in order");
-        let engine = Engine::new(table.store(), queue, providers).with_retention(self.retention);
+        let engine = Engine::new(table.store(), queue, providers).with_calls(self.calls.clone());
+        let engine = engine.with_retention(self.retention);
         let engine = engine.with_time_and_chance(self.clock.clone(), Random::from_system());
         let app = App { engine: engine.clone(), access: self.access.clone() };
         let mut router = turnwise_http::router(app, &Function::ALL);
@@ -158,8 +179,10 @@ impl Builder {
     fn settings(&self, provider: &ScriptedProvider) -> Settings {
         let openai =
             ProviderSettings { key: Some(Secret::new(PROVIDER_KEY)), base_url: Some(provider.base_url().to_owned()) };
-        let providers = self.has_openai.then(|| ("openai".to_owned(), openai));
-        Settings { providers: providers.into_iter().collect(), default_model: None }
+        let openai = self.has_openai.then_some(("openai", openai));
+        let providers = openai.into_iter().chain(self.settings.iter().cloned());
+        let providers = providers.map(|(name, settings)| (name.to_owned(), settings)).collect();
+        Settings { providers, default_model: None }
     }
 }
 
@@ -173,7 +196,8 @@ impl TestApp {
     #[must_use]
     pub fn builder() -> Builder {
         let (access, clock) = (Access::to_key(KEY), Clock::System);
-        Builder { access, has_openai: true, retention: None, clock, time: None }
+        let (calls, settings) = (rig::one_call(), Vec::new());
+        Builder { access, has_openai: true, retention: None, clock, time: None, calls, settings }
     }
 
     /// Starts to do what the queue says is due, as a server does. Hints that came before

@@ -7,10 +7,12 @@ use turnwise_core::digest::Digest;
 use turnwise_core::id::{ConversationId, Tenant, TurnId, TurnKey};
 use turnwise_core::limits::BUSY_WAIT;
 use turnwise_core::turn::{Delivery, Lineage, OnBusy, Standing};
+use turnwise_core::upstream::RetryPolicy;
 use turnwise_core::window::Window;
 use turnwise_engine::Engine;
 use turnwise_engine::clock::{Clock, Manual};
 use turnwise_engine::turn::{Caller, Input, TurnRequest};
+use turnwise_engine::upstream::policy::CallPolicy;
 use turnwise_providers::{ProviderSettings, Providers, Secret, Settings};
 use turnwise_store::queue::Queue;
 
@@ -27,7 +29,7 @@ pub fn openai_at(base_url: &str) -> Providers {
 /// An engine over `table` whose `openai` is the server at `base_url`.
 #[must_use]
 pub fn engine(table: &Table, base_url: &str) -> Engine {
-    Engine::new(table.store(), Queue::in_process().0, openai_at(base_url))
+    Engine::new(table.store(), Queue::in_process().0, openai_at(base_url)).with_calls(one_call())
 }
 
 /// Moves the time of `clock`, which is `manual`, on by `time`.
@@ -55,6 +57,12 @@ pub fn caller() -> Caller {
     }
 }
 
+/// One call a request: what repeats calls has tests of its own.
+#[must_use]
+pub fn one_call() -> CallPolicy {
+    CallPolicy { retry: RetryPolicy { retries: 0, ..RetryPolicy::default() }, ..CallPolicy::default() }
+}
+
 /// The turn `turn` of `conversation`: `text`, buffered, by `model`.
 #[must_use]
 pub fn request(conversation: &str, turn: &str, text: &str, model: &str) -> TurnRequest {
@@ -73,6 +81,7 @@ pub fn request(conversation: &str, turn: &str, text: &str, model: &str) -> TurnR
         project: None,
         input: Input {
             model: Some(model.to_owned()),
+            fallbacks: None,
             fields: [("messages".to_owned(), turnwise_core::json::raw(&messages))].into(),
             items: None,
             instructions: None,

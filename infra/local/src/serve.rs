@@ -42,6 +42,7 @@ const HANDOVER_GRACE: Duration = Duration::from_secs(5);
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     banner::log_to_stderr();
     let providers = settings.providers()?;
+    let calls = Settings::calls(&providers)?;
     let folder = if settings.memory { None } else { Some(Folder::open(&settings.data_dir)?) };
     let key = match (settings.fixed_key()?, &folder) {
         (Some(key), _) => key.to_owned(),
@@ -54,7 +55,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         None => database::start(folder.as_ref().map(|folder| folder.file(DATABASE_FILE)).as_deref()).await?,
     };
     let (queue, receiver) = Queue::in_process();
-    let engine = Engine::new(store, queue, providers).with_retention(settings.retention());
+    let engine = Engine::new(store, queue, providers).with_calls(calls).with_retention(settings.retention());
     if settings.table_endpoint.is_none() {
         free_dead_turns(&engine).await?;
     }

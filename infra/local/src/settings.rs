@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
 use turnwise_core::limits::SWEEP_EVERY;
+use turnwise_engine::upstream::policy::CallPolicy;
 use turnwise_providers::{Providers, Settings as ProviderSettings};
 
 /// Most days that a retention may have: ten years. A larger number is a mistake in its unit.
@@ -138,6 +139,14 @@ impl Settings {
         let settings =
             ProviderSettings { default_model: self.default_model.clone(), ..ProviderSettings::read(variable) };
         Providers::new(&settings).context("the settings of the providers are not valid")
+    }
+
+    /// How `providers` are called.
+    ///
+    /// # Errors
+    /// Every malformed setting, all at once.
+    pub(crate) fn calls(providers: &Providers) -> anyhow::Result<CallPolicy> {
+        CallPolicy::read(variable, providers).context("the settings for calls of providers are not valid")
     }
 
     /// How long what is said is kept; `None` keeps it for ever.

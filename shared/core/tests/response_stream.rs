@@ -194,6 +194,7 @@ fn failure(outcome: Outcome) -> Failure {
         message: "It broke.".to_owned(),
         param: None,
         retry_after_ms: None,
+        is_spent: false,
         request_id: String::new(),
         partial: "kept".to_owned(),
     }

@@ -14,6 +14,8 @@ use crate::live::Hub;
 use crate::memory::Memory;
 use crate::random::Random;
 use crate::tasks::Tasks;
+use crate::upstream::Health;
+use crate::upstream::policy::CallPolicy;
 
 /// The use cases over one table, one queue and a set of providers. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -24,6 +26,8 @@ pub struct Engine {
     pub providers: Arc<Providers>,
     /// Where hints about due work go.
     pub queue: Queue,
+    /// How they are called.
+    pub calls: Arc<CallPolicy>,
     /// Time.
     pub clock: Clock,
     /// Chance.
@@ -35,6 +39,7 @@ pub struct Engine {
     /// Conversations read lately.
     pub memory: Memory,
     pub(crate) hub: Arc<Hub>,
+    pub(crate) health: Health,
 }
 
 impl Engine {
@@ -44,6 +49,7 @@ impl Engine {
         Self {
             store,
             providers: Arc::new(providers),
+            calls: Arc::default(),
             queue,
             clock: Clock::System,
             random: Random::from_system(),
@@ -51,6 +57,7 @@ impl Engine {
             tasks: Tasks::default(),
             memory: Memory::default(),
             hub: Arc::default(),
+            health: Health::default(),
         }
     }
 
@@ -59,6 +66,13 @@ impl Engine {
     pub fn with_time_and_chance(mut self, clock: Clock, random: Random) -> Self {
         self.clock = clock;
         self.random = random;
+        self
+    }
+
+    /// The same engine, calling providers as `calls` says.
+    #[must_use]
+    pub fn with_calls(mut self, calls: CallPolicy) -> Self {
+        self.calls = Arc::new(calls);
         self
     }
 

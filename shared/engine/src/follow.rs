@@ -46,6 +46,11 @@ pub enum Frame {
         /// the same, were not kept.
         instead_of: Option<u32>,
     },
+    /// A call of a provider failed before it said anything, and another one is made.
+    Repeated {
+        /// The model that is asked now, `provider/model`.
+        model: String,
+    },
     /// An event of the answer.
     Event(Event),
     /// The answer is committed. The last item.
@@ -108,6 +113,7 @@ pub(crate) fn turn(engine: Engine, reader: Reader, first: Source) -> Frames {
         stream: None,
         seen: 0,
         logged: 0,
+        repeats: 0,
         is_moving: false,
         waits: None,
         ended: false,
@@ -126,15 +132,16 @@ pub(crate) fn live(live: Arc<LiveTurn>) -> Frames {
         }
     }
     let began = Frame::Began { stream: 1, number: 0, instead_of: None };
-    let rest = stream::unfold(Some(0), move |seen| {
+    let rest = stream::unfold(Some((0, 0)), move |seen| {
         let live = Arc::clone(&live);
         async move {
-            let seen: usize = seen?;
-            match live.look(seen).await {
+            let (seen, repeats): (usize, usize) = seen?;
+            match live.look(seen, repeats).await {
                 Look::Events(events) => {
                     let seen = seen + events.len();
-                    Some((events.into_iter().map(Frame::Event).collect::<Vec<_>>(), Some(seen)))
+                    Some((events.into_iter().map(Frame::Event).collect::<Vec<_>>(), Some((seen, repeats))))
                 }
+                Look::Repeated(model) => Some((vec![Frame::Repeated { model }], Some((seen, live.repeats())))),
                 Look::Ended(outcome) => Some((vec![ended(outcome)], None)),
             }
         }
@@ -155,6 +162,8 @@ struct Follower {
     seen: usize,
     /// Events of it that were read from its log: a batch of it begins behind them.
     logged: usize,
+    /// Calls after others that failed, as far as they were told.
+    repeats: usize,
     /// Whether its log was growing at the last look.
     is_moving: bool,
     /// The stream that is waited for, once that was told.
@@ -219,9 +228,14 @@ impl Follower {
             self.source = Some(Source::Live(live));
             return;
         }
-        match live.look(self.seen).await {
+        match live.look(self.seen, self.repeats).await {
             Look::Events(events) => {
                 self.tell(events);
+                self.source = Some(Source::Live(live));
+            }
+            Look::Repeated(model) => {
+                self.repeats = live.repeats();
+                self.ready.push_back(Frame::Repeated { model });
                 self.source = Some(Source::Live(live));
             }
             Look::Ended(Outcome::Committed(answer)) => self.tell_answer(answer),
@@ -339,7 +353,7 @@ impl Follower {
     /// Goes over to `stream`, if it is not that already.
     fn begin(&mut self, stream: u32, number: u64, instead_of: Option<u32>) {
         if self.stream != Some(stream) {
-            (self.stream, self.seen, self.logged) = (Some(stream), 0, 0);
+            (self.stream, self.seen, self.logged, self.repeats) = (Some(stream), 0, 0, 0);
             self.ready.push_back(Frame::Began { stream, number, instead_of });
         }
     }

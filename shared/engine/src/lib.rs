@@ -41,6 +41,7 @@ pub mod stats;
 pub mod sweep;
 pub mod tasks;
 pub mod turn;
+pub mod upstream;
 pub mod work;
 
 pub use engine::Engine;

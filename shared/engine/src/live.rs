@@ -53,6 +53,10 @@ struct Progress {
     /// Which of the turn's streams the events are, once that is known.
     stream: Option<u32>,
     events: Vec<Event>,
+    /// How many calls were made after others that failed.
+    repeats: usize,
+    /// The model that is asked, where it is not the first.
+    model: Option<String>,
     outcome: Option<Outcome>,
 }
 
@@ -61,6 +65,8 @@ struct Progress {
 pub enum Look {
     /// The next events from there on.
     Events(Vec<Event>),
+    /// A call failed, and another one is made: of this model.
+    Repeated(String),
     /// No more events, and this is how it ended.
     Ended(Outcome),
 }
@@ -116,6 +122,28 @@ impl LiveTurn {
         self.changed.send_modify(|version| *version += 1);
     }
 
+    /// Notes that a call has failed, and that another one is made: of `model`.
+    pub fn repeat(&self, model: &str) {
+        {
+            let mut progress = self.progress();
+            progress.repeats += 1;
+            progress.model = Some(model.to_owned());
+        }
+        self.changed.send_modify(|version| *version += 1);
+    }
+
+    /// How many calls were made after others that failed.
+    #[must_use]
+    pub fn repeats(&self) -> usize {
+        self.progress().repeats
+    }
+
+    /// The model that is asked now, where it is not the one that was asked first.
+    #[must_use]
+    pub fn model(&self) -> Option<String> {
+        self.progress().model.clone().filter(|model| self.facts.model.as_ref() != Some(model))
+    }
+
     /// Ends the turn. The first outcome stays.
     pub fn end(&self, outcome: Outcome) {
         self.progress().outcome.get_or_insert(outcome);
@@ -140,12 +168,16 @@ impl LiveTurn {
         self.progress().events.get(from..).unwrap_or_default().iter().map(Event::bytes).sum()
     }
 
-    /// Waits for an event number `from` or for the end.
-    pub async fn look(&self, from: usize) -> Look {
+    /// Waits for an event number `from`, for another call than the `repeats` that are known,
+    /// or for the end.
+    pub async fn look(&self, from: usize, repeats: usize) -> Look {
         let mut changed = self.changed.subscribe();
         loop {
             {
                 let progress = self.progress();
+                if let Some(model) = progress.model.as_ref().filter(|_| progress.repeats > repeats) {
+                    return Look::Repeated(model.clone());
+                }
                 if let Some(events) = progress.events.get(from..)
                     && !events.is_empty()
                 {

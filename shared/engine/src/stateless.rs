@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use turnwise_core::category::Category;
 use turnwise_core::digest::Digest;
-use turnwise_core::generation::{Completion, Generation};
+use turnwise_core::generation::Generation;
 use turnwise_core::id::AttemptId;
 use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{Delivery, Failure, Outcome as Fate};
@@ -16,14 +16,15 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::follow::{self, Frames};
 use crate::live::{LiveTurn, Outcome};
-use crate::turn::{Answer, Caller, Facts, Input, Upstream, failure, must_end_by, read_upstream, without_text};
+use crate::turn::{Answer, Caller, Facts, Input, failure, must_end_by, without_text};
+use crate::upstream::{Answered, Chain, Upstream, read_upstream};
 
 /// A request without a key, on its way.
 struct Work {
     engine: Engine,
     caller: Caller,
     input: Input,
-    resolved: Resolved,
+    chain: Chain,
     attempt: AttemptId,
     began: Timestamp,
     live: Arc<LiveTurn>,
@@ -61,18 +62,20 @@ impl Engine {
     }
 
     fn begin_work(&self, caller: Caller, input: Input, stream: bool) -> Result<Arc<LiveTurn>, Error> {
-        let resolved = self.providers.resolve(input.model.as_deref()).map_err(Error::Model)?;
+        let chain = self.chain(&input)?;
+        let first = chain.first();
         let facts = Facts {
             created_at: Some(self.clock.now()),
             attempts: 1,
-            model: Some(resolved.name.clone()),
-            why: Some(resolved.why.to_string()),
+            model: Some(first.resolved.name.clone()),
+            why: Some(first.resolved.why.to_string()),
+            dropped: first.dropped.clone(),
             ..Facts::default()
         };
         let live = LiveTurn::new(Digest::of(""), facts);
         let now = self.clock.now();
         let attempt = AttemptId::new(self.random.uuid_v7(now));
-        let work = Work { engine: self.clone(), caller, input, resolved, attempt, began: now, live: Arc::clone(&live) };
+        let work = Work { engine: self.clone(), caller, input, chain, attempt, began: now, live: Arc::clone(&live) };
         self.tasks.spawn(work.run(stream));
         Ok(live)
     }
@@ -84,26 +87,29 @@ impl Work {
         self.live.begin(1);
         let now = self.engine.clock.now();
         let upstream = Upstream {
-            resolved: &self.resolved,
-            generation: Generation { model: self.resolved.model.clone(), fields: self.input.fields.clone() },
+            chain: &self.chain,
+            generation: &|resolved| Generation { model: resolved.model.clone(), fields: self.input.fields.clone() },
             id: format!("chatcmpl-{}", self.attempt),
             stream,
+            delivery: Delivery::AtLeastOnce,
             must_end_by: must_end_by(now, self.caller.deadline),
             live: &self.live,
         };
-        let input_text = upstream.generation.input_text().to_owned();
+        let input_text = self.input.fields.get("messages").map_or("", |messages| messages.get());
         let outcome = match read_upstream(&self.engine, upstream).await {
-            Ok(completion) if !self.input.takes(&completion) => {
-                self.record(completion.usage, Phase::Wasted).await;
+            Ok(answered) if !self.input.takes(&answered.completion) => {
+                self.record(answered.completion.usage, Phase::Wasted, &answered.resolved).await;
                 Outcome::Failed(Arc::new(without_text(self.caller.request_id.clone())))
             }
-            Ok(completion) => {
-                self.record(completion.usage, Phase::kept(completion.usage.source)).await;
-                Outcome::Committed(Arc::new(self.answer(completion)))
+            Ok(answered) => {
+                let usage = answered.completion.usage;
+                self.record(usage, Phase::kept(usage.source), &answered.resolved).await;
+                Outcome::Committed(Arc::new(self.answer(answered)))
             }
             Err(broken) => {
                 if !broken.partial.is_empty() {
-                    self.record(Usage::estimate(&input_text, &broken.partial), Phase::Wasted).await;
+                    let usage = Usage::estimate(input_text, &broken.partial);
+                    self.record(usage, Phase::Wasted, &broken.resolved).await;
                 }
                 let failure = failure(broken, Delivery::AtLeastOnce, self.caller.request_id.clone());
                 Outcome::Failed(Arc::new(failure))
@@ -113,33 +119,34 @@ impl Work {
         drop(ending);
     }
 
-    fn answer(&self, completion: Completion) -> Answer {
+    fn answer(&self, answered: Answered) -> Answer {
+        let Answered { completion, resolved } = answered;
         Answer {
             number: None,
-            model: self.resolved.name.clone(),
+            model: resolved.name.clone(),
             echo: self.input.echo.clone(),
             inputs: 0,
             created_at: self.began,
             output: completion.body,
             response_hash: completion.digest,
             usage: completion.usage,
-            cost: self.resolved.price().map(|price| price.cost(&completion.usage)),
+            cost: resolved.price().map(|price| price.cost(&completion.usage)),
             completed_at: self.engine.clock.now(),
         }
     }
 
     /// Writes the ledger line. The client has its answer either way; a line that
     /// cannot be written is an operator's matter and said as such.
-    async fn record(&self, usage: Usage, phase: Phase) {
+    async fn record(&self, usage: Usage, phase: Phase, resolved: &Resolved) {
         let line = &LedgerLine {
             attempt: self.attempt.clone(),
             phase,
             turn: None,
             project: None,
             api_key: self.input.api_key.clone(),
-            model: self.resolved.name.clone(),
+            model: resolved.name.clone(),
             usage,
-            cost: self.resolved.price().map(|price| price.cost(&usage)),
+            cost: resolved.price().map(|price| price.cost(&usage)),
             price_version: self.engine.price_version(),
             at: self.engine.clock.now(),
             counts: Counts::default(),
@@ -173,6 +180,7 @@ pub(crate) fn died() -> Failure {
         message: "The request ended unexpectedly.".to_owned(),
         param: None,
         retry_after_ms: None,
+        is_spent: false,
         request_id: String::new(),
         partial: String::new(),
     }

@@ -391,8 +391,9 @@ fn failed(failure: &Failure, facts: Option<&Facts>, replayed: bool) -> Answer {
     answer.body.request_id.clone_from(&failure.request_id);
     answer.body.partial = Some(!failure.partial.is_empty());
     answer.body.partial_text = Some(failure.partial.clone()).filter(|text| !text.is_empty());
-    if !retryable {
-        // The SDKs retry every status from 500 on; this one would never change.
+    if !retryable || failure.is_spent {
+        // The SDKs retry every status from 500 on: where this one would never change, or
+        // where as many calls were made as one request may cause, theirs would multiply.
         answer = answer.header(HeaderName::from_static("x-should-retry"), "false");
     }
     if replayed {

@@ -9,6 +9,7 @@ use turnwise_core::fault::{Fault, Faults};
 use turnwise_core::id::TurnKey;
 use turnwise_core::limits::BUSY_WAIT;
 use turnwise_core::turn::{Delivery, OnBusy};
+use turnwise_engine::upstream::policy::fallbacks;
 
 /// The header that names a turn.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -16,6 +17,9 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 pub const DELIVERY: &str = "turnwise-delivery";
 /// The header that chooses the busy policy: `wait`, `reject`, `enqueue` or `interrupt`.
 pub const ON_BUSY: &str = "turnwise-on-busy";
+
+/// The header that lists the models to fall back to.
+pub const FALLBACKS: &str = "turnwise-fallback-models";
 
 /// The header that names the last event that a client has seen.
 pub const LAST_EVENT_ID: &str = "last-event-id";
@@ -33,6 +37,9 @@ pub struct TurnHeaders {
     pub on_busy: Option<OnBusy>,
     /// `Prefer` (RFC 7240).
     pub prefer: Prefer,
+    /// `Turnwise-Fallback-Models`: the models that are asked when one fails, in turn; none
+    /// of them for an empty list.
+    pub fallbacks: Option<Vec<String>>,
     /// `Last-Event-ID`: the last event of the turn's stream that the client has seen.
     pub last_event: Option<u64>,
 }
@@ -53,12 +60,14 @@ impl TurnHeaders {
         let mut text = |name| text(headers, name, faults);
         let (key, number) = (text(IDEMPOTENCY_KEY), text(IF_MATCH.as_str()));
         let (delivery, on_busy, prefer) = (text(DELIVERY), text(ON_BUSY), text("prefer"));
+        let models = text(FALLBACKS);
         Self {
             key,
             number: number.and_then(|text| faults.keep(parse_number(&text))),
             delivery: delivery.and_then(|text| faults.keep(parse_delivery(DELIVERY, &text))),
             on_busy: on_busy.and_then(|text| faults.keep(parse_on_busy(ON_BUSY, &text))),
             prefer: prefer.map(|text| Prefer::parse(&text)).unwrap_or_default(),
+            fallbacks: models.and_then(|models| faults.keep(fallbacks(FALLBACKS, &models))),
             last_event: last_event(headers, faults),
         }
     }
@@ -177,6 +186,15 @@ mod tests {
         for bad in ["0", "*", "abc", "-1", "W/\"3\""] {
             assert_eq!(read("if-match", bad).1.first_field(), Some("if-match"), "{bad}");
         }
+    }
+
+    #[test]
+    fn fallbacks_are_a_short_list_which_may_be_empty() {
+        let read = |value| read(FALLBACKS, value);
+        assert_eq!(read("a/b, c").0.fallbacks, Some(vec!["a/b".to_owned(), "c".to_owned()]));
+        assert_eq!(read("none").0.fallbacks, Some(Vec::new()));
+        assert_eq!(read("").0.fallbacks, Some(Vec::new()));
+        assert_eq!(read("a,b,c,d").1.first_field(), Some(FALLBACKS));
     }
 
     #[test]

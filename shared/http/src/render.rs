@@ -11,6 +11,12 @@ use turnwise_core::usage::{Source, Usage};
 use turnwise_engine::turn::{Answer, Facts};
 use utoipa::ToSchema;
 
+/// The model that answers, `provider/model`.
+const TURNWISE_MODEL: HeaderName = HeaderName::from_static("turnwise-model");
+
+/// Fields of the request that the model was not sent, as it does not have what they ask for.
+const DROPPED_PARAMS: HeaderName = HeaderName::from_static("x-turnwise-dropped-params");
+
 /// A turn as `/v1/chat` and `/v1/turns/{key}` show it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct TurnBody {
@@ -124,7 +130,10 @@ pub fn turn_headers(facts: &Facts) -> Vec<(HeaderName, String)> {
         headers.push((HeaderName::from_static("turnwise-attempt"), facts.attempts.max(1).to_string()));
     }
     if let Some(model) = &facts.model {
-        headers.push((HeaderName::from_static("turnwise-model"), header_text(model)));
+        headers.push((TURNWISE_MODEL, header_text(model)));
+    }
+    if !facts.dropped.is_empty() {
+        headers.push((DROPPED_PARAMS, facts.dropped.join(", ")));
     }
     headers
 }
@@ -132,10 +141,8 @@ pub fn turn_headers(facts: &Facts) -> Vec<(HeaderName, String)> {
 /// A committed answer's reply: `body` with the turn's headers.
 #[must_use]
 pub fn reply(facts: &Facts, answer: &Answer, replayed: bool, body: Vec<u8>) -> Response {
-    let mut headers = turn_headers(facts);
-    if facts.model.is_none() {
-        headers.push((HeaderName::from_static("turnwise-model"), header_text(&answer.model)));
-    }
+    // Another model may have answered than the one that was asked first.
+    let mut headers = turn_headers(&Facts { model: Some(answer.model.clone()), ..facts.clone() });
     if let Some(cost) = answer.cost {
         headers.push((HeaderName::from_static("turnwise-cost-usd"), cost.to_string()));
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
+use turnwise_core::digest::Digest;
 use turnwise_core::limits::MAX_ANSWER_BYTES;
 
 use crate::call::Target;
@@ -20,6 +21,10 @@ pub(crate) const QUICK_TIMEOUT: Duration = Duration::from_secs(3);
 /// Most of an error's body that is read, in bytes: enough for any code and message.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 
+/// Digits of a key's digest: enough to tell an operator's keys apart, too few to help
+/// anybody guess.
+const CREDENTIAL_DIGITS: usize = 8;
+
 /// One upstream's address, our key there, and the way to it.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
@@ -30,6 +35,8 @@ pub(crate) struct Endpoint {
     own_address: bool,
     /// What every request carries: our key, marked sensitive so that no log shows it.
     headers: HeaderMap,
+    /// See [`Provider::credential`](crate::Provider::credential).
+    credential: String,
     transport: Arc<Transport>,
 }
 
@@ -42,7 +49,10 @@ impl Endpoint {
         transport: Arc<Transport>,
     ) -> Self {
         let own_address = known.base_url.as_ref() != Some(&base_url);
-        Self { known, base_url, own_address, headers: headers.into_iter().collect(), transport }
+        let headers: HeaderMap = headers.into_iter().collect();
+        let keys: Vec<&[u8]> = headers.values().map(HeaderValue::as_bytes).collect();
+        let credential = Digest::of(keys.concat()).as_str().chars().take(CREDENTIAL_DIGITS).collect();
+        Self { known, base_url, own_address, headers, credential, transport }
     }
 
     /// Its name, as in `provider/model`.
@@ -53,6 +63,10 @@ impl Endpoint {
     /// Whether it is called at an address of the operator's own.
     pub(crate) fn is_at_own_address(&self) -> bool {
         self.own_address
+    }
+
+    pub(crate) fn credential(&self) -> &str {
+        &self.credential
     }
 
     pub(crate) fn target(&self, model: &str) -> Target {

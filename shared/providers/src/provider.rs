@@ -27,6 +27,16 @@ impl Provider {
         }
     }
 
+    /// A digest of our key there, short and not to be reversed: what is refused to one key
+    /// may be given to another.
+    #[must_use]
+    pub fn credential(&self) -> &str {
+        match self {
+            Self::Echo(_) => "",
+            Self::OpenAi(upstream) => upstream.credential(),
+        }
+    }
+
     /// This provider as a server at an address of the operator's own, which takes names of
     /// models that only it knows.
     pub(crate) fn own_server(&self) -> Option<&OpenAi> {

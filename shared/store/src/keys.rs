@@ -11,6 +11,9 @@ use crate::error::Error;
 /// Sort key of a conversation's META item.
 pub(crate) const META: &str = "META";
 
+/// Partition of the open breakers: all tenants share the providers, and open ones are few.
+pub(crate) const BREAKERS: &str = "BREAKERS";
+
 /// Both keys of the row that a health check reads; it need not be there.
 pub(crate) const HEALTH: &str = "HEALTH";
 
@@ -199,6 +202,11 @@ pub(crate) fn ledger(tenant: &Tenant, day: &str, shard: u8) -> String {
 
 pub(crate) fn usage(tenant: &Tenant, day: &str, shard: u8) -> String {
     format!("U#{tenant}#{day}#{}", shard % DAY_SHARDS)
+}
+
+/// What calling the providers took on a day.
+pub(crate) fn call_counts(day: &str) -> String {
+    format!("CALLS#{day}")
 }
 
 /// An instant that sorts as text: milliseconds.

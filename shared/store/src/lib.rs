@@ -6,7 +6,7 @@
 //! - [`Store`]: the table; its operations stand in one file each:
 //!   `begin` (T1), `commit` (T2 and T2f), `enqueue` (T0), `revoke`, `delete`, `lease`, `locks`,
 //!   `dead_letters`, `execution`, `conversation`, `overview`, `create`, `change`, `erase`, `history`,
-//!   `stream_log`, `threads`, `ledger`, `audit`
+//!   `stream_log`, `threads`, `ledger`, `audit`, `upstreams`
 //! - [`client`]: how the SDK is set up; [`schema`]: the table's definition
 //! - [`queue`]: the queue, SQS or in process
 //! - [`error`]: what can go wrong, by what the caller can do about it
@@ -39,6 +39,7 @@ mod stream_log;
 mod threads;
 mod transact;
 mod turn_row;
+mod upstreams;
 mod usage;
 
 pub use audit::AuditEntry;
@@ -62,4 +63,5 @@ pub use overview::{Overview, Totals};
 pub use revoke::{RevokeTurn, Revoked};
 pub use stream_log::{Batch, LogEnd, LogPage};
 pub use threads::{ThreadPage, ThreadRow};
+pub use upstreams::{CallCounts, OpenBreaker};
 pub use usage::UsageTotals;

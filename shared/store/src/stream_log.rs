@@ -26,6 +26,9 @@ pub struct Batch<'a> {
     pub first: u64,
     /// The events, in order.
     pub events: &'a [Event],
+    /// The model that makes them, `provider/model`, where it is not the one that the
+    /// request begins with.
+    pub model: Option<&'a str>,
 }
 
 /// The terminal marker, written by T2 or T2f: who sees it knows that the turn has ended.
@@ -46,6 +49,8 @@ pub struct LogPage {
     pub events: Vec<Event>,
     /// Whose they are, if there are any.
     pub streamed: Option<Streamed>,
+    /// The model that made them, where it is not the one that the request began with.
+    pub model: Option<String>,
     /// The terminal marker, if the page reaches it.
     pub end: Option<LogEnd>,
 }
@@ -56,9 +61,11 @@ impl Store {
     /// # Errors
     /// When the table does not answer or the batch is too large for a row.
     pub async fn append_events(&self, claim: &Claim, batch: &Batch<'_>, now: Timestamp) -> Result<(), Error> {
-        self.dynamo
-            .put_item()
-            .table_name(&*self.table)
+        let mut put = self.dynamo.put_item();
+        if let Some(model) = batch.model {
+            put = put.item("model", text(model));
+        }
+        put.table_name(&*self.table)
             .item("pk", text(keys::stream_log(&claim.tenant, &claim.key)))
             .item("sk", text(keys::log_batch(claim.epoch, batch.first)))
             .item("count", number(batch.events.len()))
@@ -196,6 +203,7 @@ impl LogPage {
             let events: Vec<Event> = unpack(row.maybe_bytes("events")?.unwrap_or_default())?;
             self.events.extend(events.into_iter().skip(already_read));
             let stream = row.maybe_number("stream")?.map_or(1, |stream| u32::try_from(stream).unwrap_or(u32::MAX));
+            self.model = self.model.take().or(row.maybe_text("model")?);
             self.streamed.get_or_insert(Streamed { epoch, stream });
             *expected = first + count;
         }

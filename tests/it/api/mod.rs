@@ -22,6 +22,7 @@ mod queue;
 mod recent;
 mod replay;
 mod responses;
+mod retries;
 mod schema;
 mod stats;
 mod streams;

@@ -27,6 +27,7 @@ async fn a_late_t1_does_not_bring_back_a_turn_that_was_cancelled_in_the_queue() 
     let cut = Cut::at(READS, Happens::HeldBack);
     let sdk = client::local(table.endpoint(), Some(cut.http_client()));
     let other = Engine::new(Store::new(&sdk, TABLE), Queue::in_process().0, rig::openai_at(provider.base_url()));
+    let other = other.with_calls(rig::one_call());
     let again = tokio::spawn(async move { other.answer(request()).await });
     cut.stopped().await;
 

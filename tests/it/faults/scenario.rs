@@ -162,7 +162,7 @@ async fn reply(engine: &Engine, request: TurnRequest, streams: &Streams) -> Resu
     let mut told = Telling { streams, turn, stream: 0, chunks: Vec::new() };
     while let Some(frame) = frames.next().await {
         match frame {
-            Frame::Waiting { .. } | Frame::Event(Event::Finished) => {}
+            Frame::Waiting { .. } | Frame::Repeated { .. } | Frame::Event(Event::Finished) => {}
             Frame::Began { stream, .. } => {
                 assert!(stream > told.stream, "stream {stream} after {}", told.stream);
                 told.check();

@@ -121,6 +121,7 @@ pub(super) fn process(
         .timeout_config(aws_smithy_types::timeout::TimeoutConfig::disabled())
         .build();
     let engine = Engine::new(Store::new(&sdk, TABLE), queue, rig::openai_at(provider.base_url()))
+        .with_calls(rig::one_call())
         .with_time_and_chance(clock.clone(), Random::seeded(seed));
     (process, engine)
 }

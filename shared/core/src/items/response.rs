@@ -273,6 +273,7 @@ mod tests {
             message: "It broke.".to_owned(),
             param: None,
             retry_after_ms: None,
+            is_spent: false,
             request_id: String::new(),
             partial: String::new(),
         };

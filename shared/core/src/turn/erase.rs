@@ -32,6 +32,7 @@ fn deleted(request_id: &str) -> Failure {
         message: "The conversation was deleted.".to_owned(),
         param: None,
         retry_after_ms: None,
+        is_spent: false,
         request_id: request_id.to_owned(),
         partial: String::new(),
     }

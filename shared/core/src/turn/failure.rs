@@ -38,6 +38,10 @@ pub struct Failure {
     /// What the provider asked us to wait, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// Whether as many calls as one request may cause were made: a client that tries again at
+    /// once only multiplies them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_spent: bool,
     /// The request that failed, to be found in the log.
     pub request_id: String,
     /// What had arrived of the answer.

@@ -150,6 +150,7 @@ mod tests {
             message: String::new(),
             param: None,
             retry_after_ms: None,
+            is_spent: false,
             request_id: String::new(),
             partial: String::new(),
         })

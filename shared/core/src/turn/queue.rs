@@ -122,6 +122,7 @@ mod tests {
             message: String::new(),
             param: None,
             retry_after_ms,
+            is_spent: false,
             request_id: String::new(),
             partial: String::new(),
         }

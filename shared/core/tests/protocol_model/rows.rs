@@ -180,6 +180,7 @@ pub(crate) fn failure(outcome: Outcome) -> Failure {
         message: String::new(),
         param: None,
         retry_after_ms: None,
+        is_spent: false,
         request_id: String::new(),
         partial: String::new(),
     }

@@ -7,7 +7,6 @@ use turnwise_core::turn::{
     Acquire, Ask, Claim, Conversation, Decision, Delivery, Failure, Previous, Standing, State, Streamed, Turn, begin,
     lease_until,
 };
-use turnwise_providers::Resolved;
 use turnwise_store::{BeginTurn, Begun, Entry};
 
 use super::remember;
@@ -15,6 +14,7 @@ use super::request::TurnRequest;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::memory::Remembered;
+use crate::upstream::Chain;
 
 /// What a request with a key came to at the door.
 pub(super) enum Claimed {
@@ -38,7 +38,7 @@ pub(super) struct Ready {
     pub(super) claim: Claim,
     pub(super) turn: Turn,
     pub(super) history: Vec<Entry>,
-    pub(super) resolved: Resolved,
+    pub(super) chain: Chain,
     /// Whether the history came from memory; `None` where none was asked for.
     pub(super) remembered: Option<bool>,
 }
@@ -73,15 +73,15 @@ impl Engine {
             }
 
             if let Decision::Acquire(acquire) = decision {
-                let resolved = self.resolve(request)?;
+                let chain = self.chain(&request.input)?;
                 if is_to_be_checked(request, &acquire) {
-                    remember::check(&request.input, &seen.history, resolved.context_tokens())?;
+                    remember::check(&request.input, &seen.history, chain.first().resolved.context_tokens())?;
                 }
                 let turn = self.turn_to_begin(request, &acquire, &ask, seen.turn.as_ref());
                 tried = Some(acquire.clone());
                 match self.write_t1(request, &turn, &acquire, seen.turn.as_ref()).await {
                     Ok(Begun::Acquired) => {
-                        return Ok(Claimed::Ready(Box::new(ready(request, &acquire, turn, seen, resolved))));
+                        return Ok(Claimed::Ready(Box::new(ready(request, &acquire, turn, seen, chain))));
                     }
                     // The same request has begun in its other place.
                     Ok(Begun::Refused { conversation: None, turn: None }) if request.lineage.rival.is_some() => {
@@ -108,9 +108,9 @@ impl Engine {
                 (Decision::Acquire(_), _) => self.pause(round).await,
                 (Decision::Mine, Some(turn)) => {
                     let Some(acquire) = tried.take().filter(|acquire| acquire.epoch == turn.epoch) else { continue };
-                    let resolved = self.resolve(request)?;
+                    let chain = self.chain(&request.input)?;
                     let seen = Seen { turn: None, ..seen };
-                    return Ok(Claimed::Ready(Box::new(ready(request, &acquire, turn, seen, resolved))));
+                    return Ok(Claimed::Ready(Box::new(ready(request, &acquire, turn, seen, chain))));
                 }
                 (Decision::Attach, Some(turn)) => return Ok(Claimed::Elsewhere(Box::new(turn), project)),
                 (Decision::Busy, _) => return Ok(Claimed::Busy(self.left_by_dead(request, seen.conversation))),
@@ -210,10 +210,6 @@ impl Engine {
         begin(self.clock.now(), seen.conversation.as_ref(), seen.turn.as_ref(), ask)
     }
 
-    pub(super) fn resolve(&self, request: &TurnRequest) -> Result<Resolved, Error> {
-        self.providers.resolve(request.input.model.as_deref()).map_err(Error::Model)
-    }
-
     fn turn_to_begin(&self, request: &TurnRequest, acquire: &Acquire, ask: &Ask, before: Option<&Turn>) -> Turn {
         let now = self.clock.now();
         let input = serde_json::value::to_raw_value(&request.input).ok();
@@ -278,7 +274,7 @@ pub(super) fn check_project(request: &TurnRequest, project: Option<&ProjectId>) 
     Ok(())
 }
 
-fn ready(request: &TurnRequest, acquire: &Acquire, turn: Turn, seen: Seen, resolved: Resolved) -> Ready {
+fn ready(request: &TurnRequest, acquire: &Acquire, turn: Turn, seen: Seen, chain: Chain) -> Ready {
     let project = match seen.conversation {
         Some(conversation) => conversation.project,
         None => request.project.clone(),
@@ -298,7 +294,7 @@ fn ready(request: &TurnRequest, acquire: &Acquire, turn: Turn, seen: Seen, resol
         project,
         created_at: turn.created_at,
     };
-    Ready { claim, turn, history: seen.history, resolved, remembered: seen.remembered }
+    Ready { claim, turn, history: seen.history, chain, remembered: seen.remembered }
 }
 
 /// How long an attempt may run: until shortly before its invocation ends, or the

@@ -1,5 +1,7 @@
 //! Read, decide, write T0: a turn that waits gets its place before its client is told so.
 
+use std::time::Duration;
+
 use turnwise_core::fault::Fault;
 use turnwise_core::id::{AttemptId, ProjectId};
 use turnwise_core::limits::{BUSY_RETRY_AFTER, MAX_CONFLICT_RETRIES, MAX_INPUT_BYTES};
@@ -14,9 +16,9 @@ use crate::error::Error;
 use crate::follow::Marks;
 
 impl Engine {
-    /// Gives a turn a place in its conversation's queue, or finds where it stands.
-    /// Idempotent by the turn's key.
-    pub(super) async fn enqueue(&self, request: &TurnRequest) -> Result<Started, Error> {
+    /// Gives a turn a place in its conversation's queue, due `after` so long, or finds where
+    /// it stands. Idempotent by the turn's key.
+    pub(super) async fn enqueue(&self, request: &TurnRequest, after: Duration) -> Result<Started, Error> {
         let tenant = &request.caller.tenant;
         let ask = self.ask(request);
         let (mut conversation, mut turn) = tokio::try_join!(
@@ -45,10 +47,11 @@ impl Engine {
                     unreachable!("decided from a turn that is there")
                 }
             };
-            let queued = self.turn_to_enqueue(request, &place, &ask.attempt, turn.as_ref())?;
+            let mut queued = self.turn_to_enqueue(request, &place, &ask.attempt, turn.as_ref())?;
+            queued.state = State::Queued { due: self.clock.now() + after };
             match self.write_t0(request, &queued, &place).await {
                 Ok(Enqueued::Joined) => {
-                    self.hint(tenant, &request.key, std::time::Duration::ZERO).await;
+                    self.hint(tenant, &request.key, after).await;
                     let project = project.or_else(|| request.project.clone().filter(|_| conversation.is_none()));
                     return Ok(waiting(&queued, project, false));
                 }
@@ -69,7 +72,7 @@ impl Engine {
                     self.pause(round).await;
                     (conversation, turn) = self.look_at_queue(request).await?;
                     if turn.as_ref().is_some_and(|turn| turn.attempt == ask.attempt) {
-                        self.hint(tenant, &request.key, std::time::Duration::ZERO).await;
+                        self.hint(tenant, &request.key, after).await;
                     }
                 }
                 Err(error) => return Err(error.into()),
@@ -94,9 +97,9 @@ impl Engine {
         attempt: &AttemptId,
         before: Option<&Turn>,
     ) -> Result<Turn, Error> {
-        // A model that nobody serves is an error for the client that asks, not for the
+        // A model that nobody serves, or that cannot be asked this, is an error for the client that asks, not for the
         // worker that comes to it later.
-        self.resolve(request)?;
+        self.chain(&request.input)?;
         let now = self.clock.now();
         let input = serde_json::value::to_raw_value(&request.input).ok();
         let input = input.filter(|input| input.get().len() <= MAX_INPUT_BYTES).ok_or_else(|| {

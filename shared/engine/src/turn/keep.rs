@@ -98,8 +98,13 @@ impl Keeper<'_> {
             let count = log.pending.unwrap_or_else(|| batch_len(&waiting));
             let Some(events) = waiting.get(..count).filter(|events| !events.is_empty()) else { break };
             let first = u64::try_from(log.flushed).unwrap_or(u64::MAX);
-            let now = self.engine.clock.now();
-            match self.engine.store.append_events(self.claim, &Batch { first, events }, now).await {
+            let (now, model) = (self.engine.clock.now(), self.live.model());
+            match self
+                .engine
+                .store
+                .append_events(self.claim, &Batch { first, events, model: model.as_deref() }, now)
+                .await
+            {
                 Ok(()) => {
                     log.flushed += count;
                     log.pending = None;

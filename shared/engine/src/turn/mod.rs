@@ -2,13 +2,11 @@
 //!
 //! - [`request`]: what a route asks for
 //! - `claim`: read, decide, write T1; `ancestors`: what came before a fork
-//! - `produce`: the task that owns a running turn; `upstream`: reading the
-//!   provider; `keep`: lease and stream log meanwhile; `settle`: T2 or T2f;
-//!   `refused`: failures of our own making
+//! - `produce`: the task that owns a running turn; `keep`: lease and stream log
+//!   meanwhile; `settle`: T2 or T2f; `refused`: failures of our own making
 //! - `enqueue`: T0; `revoke`: turns cancelled and interrupted
 //! - `run`: the use cases, `answer` and `stream`
 
-mod allowed;
 mod ancestors;
 mod claim;
 mod enqueue;
@@ -21,7 +19,6 @@ pub mod request;
 mod revoke;
 mod run;
 mod settle;
-mod upstream;
 
 pub(crate) use claim::must_end_by;
 pub(crate) use refused::without_text;
@@ -29,4 +26,3 @@ pub use request::{Answer, Caller, Facts, Input, TurnRequest};
 pub use run::Started;
 pub(crate) use run::{Source, facts_of};
 pub(crate) use settle::failure;
-pub(crate) use upstream::{Upstream, read_upstream};

@@ -9,6 +9,7 @@ use turnwise_core::fold::Fold;
 use turnwise_core::generation::{Completion, Generation};
 use turnwise_core::json;
 use turnwise_core::turn::{Failure, Plan, Previous, Streamed, plan};
+use turnwise_providers::Resolved;
 use turnwise_store::{LogEnd, LogPage};
 
 use super::claim::{Ready, must_end_by};
@@ -16,9 +17,9 @@ use super::keep::Keeper;
 use super::refused::context_exceeded;
 use super::remember;
 use super::request::{Caller, Input};
-use super::upstream::{Broken, Upstream, read_upstream};
 use crate::engine::Engine;
 use crate::live::{LiveTurn, Outcome};
+use crate::upstream::{Answered, Broken, Upstream, read_upstream};
 
 /// A turn to be made.
 pub(super) struct Producer {
@@ -32,8 +33,8 @@ pub(super) struct Producer {
 
 /// What the producer has in hand when it comes to commit.
 pub(super) enum Made {
-    /// A whole answer.
-    Answer(Completion),
+    /// A whole answer, and who gave it.
+    Answer(Answered),
     /// An answer that broke off.
     Broken(Broken),
     /// No answer: the provider is not asked.
@@ -90,7 +91,11 @@ impl Producer {
             Plan::RollForward => {
                 tracing::info!(turn.key = %claim.key, "rolling a lost attempt's answer forward");
                 let body = json::raw(&Fold::of(&log.events).complete());
-                let made = Made::Answer(Completion::new(body, self.messages().get()));
+                let chain = &self.ready.chain;
+                let by = log.model.as_ref().map_or_else(|| chain.first(), |model| chain.named(model));
+                let resolved = by.resolved.clone();
+                let completion = Completion::new(body, self.messages(&resolved).get());
+                let made = Made::Answer(Answered { completion, resolved });
                 (made, self.show_again(log))
             }
             Plan::GiveUp => {
@@ -131,10 +136,11 @@ impl Producer {
     async fn call(&self) -> (Made, Option<u64>) {
         let deadline = self.caller.deadline;
         let upstream = Upstream {
-            resolved: &self.ready.resolved,
-            generation: self.generation(),
+            chain: &self.ready.chain,
+            generation: &|resolved| self.generation(resolved),
             id: format!("chatcmpl-{}", self.ready.claim.attempt),
             stream: self.stream,
+            delivery: self.ready.claim.delivery,
             must_end_by: must_end_by(self.engine.clock.now(), deadline),
             live: &self.live,
         };
@@ -154,18 +160,23 @@ impl Producer {
     /// A request of a client is refused at the door; a turn of the queue got in before
     /// anybody knew what its conversation would be.
     fn refusal(&self) -> Option<Failure> {
-        let checked = remember::check(&self.input, &self.ready.history, self.ready.resolved.context_tokens());
+        let checked = remember::check(&self.input, &self.ready.history, self.first().context_tokens());
         checked.err().map(|too_long| context_exceeded(too_long, self.caller.request_id.clone()))
     }
 
-    fn generation(&self) -> Generation {
-        let mut fields = self.input.fields.clone();
-        fields.insert("messages".to_owned(), self.messages());
-        Generation { model: self.ready.resolved.model.clone(), fields }
+    /// The model that was asked for.
+    pub(super) fn first(&self) -> &Resolved {
+        &self.ready.chain.first().resolved
     }
 
-    fn messages(&self) -> Box<RawValue> {
-        remember::messages(&self.input, &self.ready.history, self.ready.resolved.context_tokens())
+    fn generation(&self, resolved: &Resolved) -> Generation {
+        let mut fields = self.input.fields.clone();
+        fields.insert("messages".to_owned(), self.messages(resolved));
+        Generation { model: resolved.model.clone(), fields }
+    }
+
+    fn messages(&self, resolved: &Resolved) -> Box<RawValue> {
+        remember::messages(&self.input, &self.ready.history, resolved.context_tokens())
     }
 }
 

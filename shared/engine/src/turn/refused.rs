@@ -36,6 +36,7 @@ fn final_failure(request_id: String) -> Failure {
         message: String::new(),
         param: None,
         retry_after_ms: None,
+        is_spent: false,
         request_id,
         partial: String::new(),
     }

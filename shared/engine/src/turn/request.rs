@@ -37,6 +37,9 @@ pub struct Caller {
 pub struct Input {
     /// The model asked for; `None` takes the default.
     pub model: Option<String>,
+    /// The models that are asked when it fails, in turn; `None` takes the operator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallbacks: Option<Vec<String>>,
     /// Fields of a chat completion request. `messages` holds only what is new, and is not
     /// there where `items` is.
     pub fields: RawMap,
@@ -159,6 +162,9 @@ pub struct Facts {
     pub model: Option<String>,
     /// Why that model.
     pub why: Option<String>,
+    /// Fields of the request that the model is not sent, as it does not have what they
+    /// ask for.
+    pub dropped: Vec<String>,
 }
 
 /// A whole answer, as every route renders it from.

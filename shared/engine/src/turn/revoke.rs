@@ -141,6 +141,7 @@ impl Engine {
             message: message.to_owned(),
             param: None,
             retry_after_ms: None,
+            is_spent: false,
             request_id: request_id.to_owned(),
             partial: kept_partial(partial),
         };

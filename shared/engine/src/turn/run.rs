@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use turnwise_core::id::ProjectId;
 use turnwise_core::limits::{BUSY_RETRY_AFTER, BUSY_WAIT, CONFLICT_PAUSE, POLL_FIRST, POLL_MOST};
 use turnwise_core::time::Timestamp;
-use turnwise_core::turn::{Failure, OnBusy, State, Turn};
+use turnwise_core::turn::{Failure, OnBusy, Outcome as Fate, State, Turn};
 
 use super::claim::{Claimed, Ready, check_project, must_end_by};
 use super::produce::Producer;
@@ -26,6 +26,16 @@ pub struct Started {
     /// Whether this request found it, rather than began it.
     pub replayed: bool,
     pub(crate) source: Source,
+}
+
+impl Started {
+    /// Whether a failure of this request's own attempt is one to be waited for in the
+    /// queue: the provider wants to be left alone for longer than the request has time, and
+    /// its client comes back for the answer.
+    fn is_for_the_queue(&self, request: &TurnRequest, failure: &Failure) -> bool {
+        let may_pass = failure.outcome == Fate::Retryable && failure.retry_after_ms.is_some() && !failure.is_spent;
+        !self.replayed && request.comes_back() && may_pass
+    }
 }
 
 /// Where a started turn's answer comes from.
@@ -73,6 +83,11 @@ impl Engine {
                     };
                     match outcome {
                         Some(Outcome::Committed(answer)) => return Ok((started, answer)),
+                        Some(Outcome::Failed(failure)) if started.is_for_the_queue(&request, &failure) => {
+                            let after = Duration::from_millis(failure.retry_after_ms.unwrap_or(0));
+                            self.enqueue(&request, after).await?;
+                            return Err(Error::Queued { key: request.key.to_string() });
+                        }
                         Some(Outcome::Failed(failure) | Outcome::Unwritten(failure)) => {
                             let replayed = started.replayed;
                             return Err(Error::Failed { failure, facts: Some(Box::new(facts)), replayed });
@@ -145,13 +160,13 @@ impl Engine {
                     return attach(request, live);
                 }
                 if request.background {
-                    return self.enqueue(request).await;
+                    return self.enqueue(request, Duration::ZERO).await;
                 }
                 if let Some(started) = self.claim_or_find(request, &mut hinted).await? {
                     return Ok(started);
                 }
                 match request.on_busy {
-                    OnBusy::Enqueue => return self.enqueue(request).await,
+                    OnBusy::Enqueue => return self.enqueue(request, Duration::ZERO).await,
                     OnBusy::Interrupt => {
                         self.interrupt(request).await?;
                         pause = CONFLICT_PAUSE;
@@ -207,6 +222,7 @@ impl Engine {
 
     fn run(&self, request: &TurnRequest, ready: Ready) -> Started {
         let claim = &ready.claim;
+        let first = ready.chain.first();
         let facts = Facts {
             key: Some(claim.key.clone()),
             project: claim.project.clone(),
@@ -214,8 +230,9 @@ impl Engine {
             created_at: Some(claim.created_at),
             queued: ready.turn.place.is_some(),
             attempts: claim.attempts,
-            model: Some(ready.resolved.name.clone()),
-            why: Some(ready.resolved.why.to_string()),
+            model: Some(first.resolved.name.clone()),
+            why: Some(first.resolved.why.to_string()),
+            dropped: first.dropped.clone(),
         };
         let live = LiveTurn::new(claim.input_hash.clone(), facts.clone());
         self.hub.enter(&claim.tenant, &claim.key, &live);
@@ -287,6 +304,7 @@ pub(crate) fn facts_of(turn: &Turn, project: Option<ProjectId>) -> Facts {
         attempts: turn.attempts,
         model: commit.map(|commit| commit.model.clone()),
         why: commit.map(|_| "stored answer".to_owned()),
+        dropped: Vec::new(),
     }
 }
 

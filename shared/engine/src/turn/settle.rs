@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use turnwise_core::category::Category;
-use turnwise_core::generation::Completion;
 use turnwise_core::limits::{MAX_ATTEMPTS, MAX_PACKED_BYTES, MAX_PARTIAL_BYTES};
 use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{Commit, Delivery, Failure, Outcome as Fate, State, Turn, after_failure};
+use turnwise_core::upstream::GiveUp;
 use turnwise_core::usage::Usage;
-use turnwise_providers::Dispatched;
+use turnwise_providers::Resolved;
 use turnwise_store::{
     CommitTurn, Committed, CommittedTurn, Content, Counts, Entry, Error, FailTurn, LedgerLine, Phase, RecordLedger,
 };
@@ -18,8 +18,8 @@ use super::claim::may_call_again;
 use super::produce::{Made, Producer, Shown};
 use super::refused::without_text;
 use super::request::Answer;
-use super::upstream::{Broken, Stop};
 use crate::live::Outcome;
+use crate::upstream::{Answered, Broken, Stop};
 
 /// The code of a failure that leaves open whether the provider answered.
 const OUTCOME_UNKNOWN: &str = "outcome_unknown";
@@ -32,17 +32,18 @@ impl Producer {
     /// Writes the end of the turn, and says how it ended.
     pub(super) async fn settle(&self, made: Made, shown: &Shown) -> Outcome {
         match made {
-            Made::Answer(completion) if !self.input.takes(&completion) => {
+            Made::Answer(answered) if !self.input.takes(&answered.completion) => {
                 let failure = without_text(self.caller.request_id.clone());
-                self.fail(failure, Some(completion.usage), shown).await
+                self.fail(failure, Some((answered.completion.usage, &answered.resolved)), shown).await
             }
-            Made::Answer(completion) => self.commit(completion, shown).await,
-            Made::Broken(Broken { stop: Stop::LockLost, partial }) => {
-                self.record_waste(self.estimate(&partial)).await;
+            Made::Answer(answered) => self.commit(answered, shown).await,
+            Made::Broken(Broken { stop: Stop::LockLost, partial, resolved, .. }) => {
+                self.record_waste(self.estimate(&partial), &resolved).await;
                 Outcome::Superseded
             }
             Made::Broken(broken) => {
-                let cost = (!broken.partial.is_empty()).then(|| self.estimate(&broken.partial));
+                let resolved = broken.resolved.clone();
+                let cost = (!broken.partial.is_empty()).then(|| (self.estimate(&broken.partial), &resolved));
                 let failure = self.failure(broken);
                 self.fail(failure, cost, shown).await
             }
@@ -51,22 +52,24 @@ impl Producer {
         }
     }
 
-    async fn commit(&self, completion: Completion, shown: &Shown) -> Outcome {
+    async fn commit(&self, answered: Answered, shown: &Shown) -> Outcome {
+        let Answered { completion, resolved } = answered;
         let engine = &self.engine;
         let claim = &self.ready.claim;
         let now = engine.clock.now();
         let commit = Commit {
             number: claim.number,
             response_hash: completion.digest.clone(),
-            model: self.ready.resolved.name.clone(),
+            model: resolved.name.clone(),
             usage: completion.usage,
-            cost: self.ready.resolved.price().map(|price| price.cost(&completion.usage)),
+            cost: resolved.price().map(|price| price.cost(&completion.usage)),
             completed_at: now,
         };
         let committed = self.committed(completion.body.clone(), now);
         let messages = match committed.pack() {
             Ok(messages) if messages.bytes() > MAX_PACKED_BYTES => {
-                return self.fail(self.too_long(completion.text), Some(completion.usage), shown).await;
+                let failure = self.too_long(completion.text, &resolved);
+                return self.fail(failure, Some((completion.usage, &resolved)), shown).await;
             }
             Ok(messages) => messages,
             Err(error) => return self.not_committed(&error, completion.text),
@@ -75,7 +78,10 @@ impl Producer {
         let answer = answer(&commit, &committed, claim.created_at);
         let turn = self.ended(State::Completed(commit), shown);
         let counts = self.counts(messages.parts());
-        let line = LedgerLine { counts, ..self.ledger_line(completion.usage, Phase::kept(completion.usage.source)) };
+        let line = LedgerLine {
+            counts,
+            ..self.ledger_line(completion.usage, Phase::kept(completion.usage.source), &resolved)
+        };
         let log_end = shown.log_end(true);
         let shard = engine.random.shard();
         let written = engine
@@ -97,7 +103,7 @@ impl Producer {
                 Outcome::Committed(Arc::new(answer))
             }
             Ok(Committed::Superseded) => {
-                self.record_waste(completion.usage).await;
+                self.record_waste(completion.usage, &resolved).await;
                 Outcome::Superseded
             }
             Err(error) => self.not_committed(&error, completion.text),
@@ -118,7 +124,7 @@ impl Producer {
         Outcome::Unwritten(Arc::new(self.unwritten(text)))
     }
 
-    async fn fail(&self, failure: Failure, cost: Option<Usage>, shown: &Shown) -> Outcome {
+    async fn fail(&self, failure: Failure, cost: Option<(Usage, &Resolved)>, shown: &Shown) -> Outcome {
         let engine = &self.engine;
         let claim = &self.ready.claim;
         let now = engine.clock.now();
@@ -129,8 +135,11 @@ impl Producer {
         let state = due.map_or_else(|| State::Failed(stored.clone()), |due| State::Queued { due });
         let turn = self.ended(state, shown);
         let line = match cost {
-            Some(usage) => self.ledger_line(usage, Phase::Wasted),
-            None => LedgerLine { cost: None, ..self.ledger_line(Usage::estimate("", ""), Phase::Released) },
+            Some((usage, resolved)) => self.ledger_line(usage, Phase::Wasted, resolved),
+            None => {
+                let line = self.ledger_line(Usage::estimate("", ""), Phase::Released, self.first());
+                LedgerLine { cost: None, ..line }
+            }
         };
         let log_end = shown.log_end(false);
         let shard = engine.random.shard();
@@ -161,9 +170,9 @@ impl Producer {
 
     /// What an answer cost that nobody gets. Best effort: the turn's own line is
     /// the winner's.
-    async fn record_waste(&self, usage: Usage) {
+    async fn record_waste(&self, usage: Usage, resolved: &Resolved) {
         let engine = &self.engine;
-        let line = &self.ledger_line(usage, Phase::Wasted);
+        let line = &self.ledger_line(usage, Phase::Wasted, resolved);
         let tenant = &self.ready.claim.tenant;
         let shard = engine.random.shard();
         let recorded = engine.retry(|conflicts| async move {
@@ -175,7 +184,7 @@ impl Producer {
         }
     }
 
-    fn ledger_line(&self, usage: Usage, phase: Phase) -> LedgerLine {
+    fn ledger_line(&self, usage: Usage, phase: Phase, resolved: &Resolved) -> LedgerLine {
         let claim = &self.ready.claim;
         LedgerLine {
             attempt: claim.attempt.clone(),
@@ -183,9 +192,9 @@ impl Producer {
             turn: Some(claim.key.to_string()),
             project: claim.project.clone(),
             api_key: self.input.api_key.clone(),
-            model: self.ready.resolved.name.clone(),
+            model: resolved.name.clone(),
             usage,
-            cost: self.ready.resolved.price().map(|price| price.cost(&usage)),
+            cost: resolved.price().map(|price| price.cost(&usage)),
             price_version: self.engine.price_version(),
             at: self.engine.clock.now(),
             counts: Counts::default(),
@@ -250,17 +259,15 @@ impl Producer {
             message: format!("An attempt at this turn died after it may have called the provider. {UNKNOWN}"),
             param: None,
             retry_after_ms: None,
+            is_spent: false,
             request_id: self.caller.request_id.clone(),
             partial: kept_partial(partial),
         }
     }
 
-    fn too_long(&self, text: String) -> Failure {
-        failure(
-            Broken { stop: Stop::TooLong, partial: text },
-            self.ready.claim.delivery,
-            self.caller.request_id.clone(),
-        )
+    fn too_long(&self, text: String, resolved: &Resolved) -> Failure {
+        let resolved = resolved.clone();
+        self.failure(Broken { stop: Stop::TooLong, partial: text, resolved, calls: 1, why: GiveUp::Final })
     }
 
     fn unwritten(&self, text: String) -> Failure {
@@ -271,6 +278,7 @@ impl Producer {
             message: "The answer was made but could not be committed. Retry with the same key.".to_owned(),
             param: None,
             retry_after_ms: None,
+            is_spent: false,
             request_id: self.caller.request_id.clone(),
             partial: kept_partial(text),
         }
@@ -295,52 +303,32 @@ pub(super) fn answer(commit: &Commit, turn: &CommittedTurn, created_at: Timestam
 
 /// The failure that an answer broken off amounts to.
 pub(crate) fn failure(broken: Broken, delivery: Delivery, request_id: String) -> Failure {
-    let Broken { stop, partial } = broken;
-    let maybe_called = match &stop {
-        Stop::Provider(error) => error.dispatched == Dispatched::Maybe,
-        Stop::Silence(_) | Stop::TimeUp | Stop::TooLong | Stop::Forbidden(_) | Stop::HandedOver | Stop::LockLost => {
-            true
-        }
-    };
-    let param = match &stop {
-        Stop::Provider(error) => error.param.as_deref().map(str::to_owned),
-        Stop::Silence(_) | Stop::TimeUp | Stop::TooLong | Stop::Forbidden(_) | Stop::HandedOver | Stop::LockLost => {
-            None
-        }
-    };
-    let (category, code, message, retryable, retry_after_ms) = match stop {
+    let Broken { stop, partial, calls, why, .. } = broken;
+    let maybe_called = stop.may_have_run();
+    let (category, code, retryable) = stop.kind();
+    let code = code.to_owned();
+    let (param, asked, detail) = match &stop {
         Stop::Provider(error) => {
-            let wait = error.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
             // The upstream's own words about a refused request, for the client alone.
             let detail = error.detail.as_ref().map(|detail| format!(" It says: {}", detail.expose()));
-            let detail = detail.unwrap_or_default();
-            (error.category, error.code.to_string(), format!("{error}{detail}"), error.retryable, wait)
+            (error.param.as_deref().map(str::to_owned), error.retry_after, detail.unwrap_or_default())
         }
-        Stop::Silence(waited) => {
-            let message = format!("The provider sent nothing for {} s.", waited.as_secs());
-            (Category::TimeoutError, "upstream_silent".to_owned(), message, true, None)
-        }
-        Stop::TimeUp => {
-            let message = "The turn took longer than it may.".to_owned();
-            (Category::TimeoutError, "turn_timeout".to_owned(), message, true, None)
-        }
-        Stop::TooLong => {
-            let message = "The answer is longer than a turn can hold.".to_owned();
-            (Category::ApiError, "answer_too_long".to_owned(), message, false, None)
-        }
-        Stop::Forbidden(tool) => {
-            let message = format!("The model called {tool:?}, which tool_choice does not allow.");
-            (Category::ApiError, "tool_not_allowed".to_owned(), message, true, None)
-        }
-        Stop::HandedOver => {
-            let message = "This server is shutting down. Retry with the same key.".to_owned();
-            (Category::InternalError, "handed_over".to_owned(), message, true, None)
-        }
-        Stop::LockLost => {
-            let message = "Another attempt took this turn over.".to_owned();
-            (Category::InternalError, "taken_over".to_owned(), message, true, None)
-        }
+        Stop::Silence(_)
+        | Stop::TooSlow(_)
+        | Stop::TimeUp
+        | Stop::TooLong
+        | Stop::Forbidden(_)
+        | Stop::HandedOver
+        | Stop::LockLost => (None, None, String::new()),
     };
+    let wait = match why {
+        GiveUp::NoTime { wait } => Some(wait),
+        GiveUp::Final | GiveUp::Spent => asked,
+    };
+    let retry_after_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+    let times = if calls > 1 { format!(" {calls} calls were made.") } else { String::new() };
+    let message = format!("{stop}{detail}{times}");
+    let is_spent = calls > 1 && why == GiveUp::Spent;
     let outcome = match (retryable, may_call_again(delivery, maybe_called)) {
         (true, true) => Fate::Retryable,
         (true, false) => Fate::OutcomeUnknown,
@@ -350,7 +338,8 @@ pub(crate) fn failure(broken: Broken, delivery: Delivery, request_id: String) ->
         Fate::OutcomeUnknown => (OUTCOME_UNKNOWN.to_owned(), format!("{message} {UNKNOWN}")),
         Fate::Retryable | Fate::Final | Fate::Cancelled => (code, message),
     };
-    Failure { outcome, category, code, message, param, retry_after_ms, request_id, partial: kept_partial(partial) }
+    let partial = kept_partial(partial);
+    Failure { outcome, category, code, message, param, retry_after_ms, is_spent, request_id, partial }
 }
 
 /// As much of a partial text as a failed turn keeps.

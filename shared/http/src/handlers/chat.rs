@@ -180,6 +180,7 @@ fn turn_request(
         project,
         input: Input {
             model,
+            fallbacks: headers.fallbacks,
             fields,
             items: None,
             instructions: None,

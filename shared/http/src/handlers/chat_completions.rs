@@ -72,7 +72,10 @@ pub(crate) async fn create_chat_completion(
         let message = "Only the stream of a request with an Idempotency-Key can be resumed.";
         return Err(Error::Invalid(Fault::new(LAST_EVENT_ID, message).into()));
     }
-    let Some(key) = key else { return once(&app, &principal, context, body, stream, shape).await };
+    let Some(key) = key else {
+        let input = input(&principal, &mut body, stream, turn_headers.fallbacks);
+        return once(&app, &principal, context, input, shape).await;
+    };
     let request = TurnRequest {
         caller: caller(&principal, &context),
         key,
@@ -83,7 +86,7 @@ pub(crate) async fn create_chat_completion(
         on_busy: OnBusy::default(),
         wait: turn_headers.prefer.patience(),
         project: None,
-        input: input(&principal, &mut body, stream),
+        input: input(&principal, &mut body, stream, turn_headers.fallbacks),
         background: turn_headers.prefer.respond_async && !stream,
         standing: Standing::Behind,
         lineage: Lineage::default(),
@@ -95,13 +98,11 @@ async fn once(
     app: &App,
     principal: &Principal,
     context: RequestContext,
-    mut body: JsonBody,
-    stream: bool,
+    input: Input,
     shape: sse::ChatCompletion,
 ) -> Result<Response, Error> {
     let caller = caller(principal, &context);
-    let input = input(principal, &mut body, stream);
-    if stream {
+    if input.stream {
         let (facts, frames) = app.engine.stream_once(caller, input)?;
         let resume = Resume::default();
         let stream = sse::Stream { frames, shape, facts, replayed: false, resume, refuses: true };
@@ -117,13 +118,14 @@ fn verbatim(answer: &Answer) -> Vec<u8> {
     answer.output.get().as_bytes().to_vec()
 }
 
-fn input(principal: &Principal, body: &mut JsonBody, stream: bool) -> Input {
+fn input(principal: &Principal, body: &mut JsonBody, stream: bool, fallbacks: Option<Vec<String>>) -> Input {
     let model = body.text("model");
     let mut fields = std::mem::take(&mut body.raw);
     fields.retain(|name, _| !TRANSPORT_FIELDS.contains(&name.as_str()));
     let (api_key, user) = (principal.api_key.clone(), principal.user.clone());
     Input {
         model,
+        fallbacks,
         fields,
         items: None,
         instructions: None,

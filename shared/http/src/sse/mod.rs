@@ -37,6 +37,10 @@ use crate::render;
 /// knowing which turn it is waiting for.
 const FIRST_WORD_PATIENCE: Duration = Duration::from_secs(2);
 
+/// The same where the provider has refused a call and another one is made: the client hears
+/// what came of it. Shorter than what load balancers wait for a first byte.
+const REPEATING_PATIENCE: Duration = Duration::from_secs(25);
+
 /// A stream to be told.
 pub struct Stream<S> {
     /// The turn's frames.
@@ -69,30 +73,31 @@ pub struct Resume {
 /// # Errors
 /// What stops it before its first word.
 pub async fn reply<S: Shape>(stream: Stream<S>, context: RequestContext, clock: &Clock) -> Result<Response, Error> {
-    let mut headers = render::turn_headers(&stream.facts);
-    if stream.replayed {
-        headers.push((HeaderName::from_static("idempotent-replayed"), "true".to_owned()));
-    }
-    // Proxies that buffer would hold the stream back.
-    headers.push((HeaderName::from_static("x-accel-buffering"), "no".to_owned()));
-
+    let replayed = stream.replayed;
     let waits = stream.refuses || stream.resume.after.is_some();
     let mut teller = Teller::new(stream, context, clock.clone());
     let mut first: Vec<Sse> = Vec::new();
     if waits {
-        let patience = clock.now() + FIRST_WORD_PATIENCE;
+        let began = clock.now();
         while !teller.has_spoken() {
+            let patience = if teller.is_repeating() { REPEATING_PATIENCE } else { FIRST_WORD_PATIENCE };
             tokio::select! {
                 biased;
                 told = teller.next() => match told {
                     Some(told) => first.extend(told?),
                     None => break,
                 },
-                () = clock.sleep_until(patience) => break,
+                () = clock.sleep_until(began + patience) => break,
             }
         }
     }
     teller.status_is_sent();
+    let mut headers = render::turn_headers(teller.facts());
+    if replayed {
+        headers.push((HeaderName::from_static("idempotent-replayed"), "true".to_owned()));
+    }
+    // Proxies that buffer would hold the stream back.
+    headers.push((HeaderName::from_static("x-accel-buffering"), "no".to_owned()));
 
     let rest = stream::unfold(teller, |mut teller| async move {
         let told = teller.next().await?;

@@ -11,6 +11,7 @@ use turnwise_core::position::Position;
 use turnwise_core::time::Timestamp;
 use turnwise_engine::clock::Clock;
 use turnwise_engine::follow::Frame;
+use turnwise_engine::turn::Facts;
 
 use super::Stream;
 use super::shape::{Shape, Told};
@@ -38,6 +39,8 @@ pub(super) struct Teller<S> {
     last: Option<u64>,
     /// Whether the reply's status is known: something was said, or the stream is over.
     has_spoken: bool,
+    /// Whether a call failed before it said anything, and another one is made.
+    is_repeating: bool,
     status_sent: bool,
     ended: bool,
     tokens: u64,
@@ -72,6 +75,7 @@ impl<S: Shape> Teller<S> {
             sums_up: false,
             last: None,
             has_spoken: false,
+            is_repeating: false,
             status_sent: false,
             ended: false,
             tokens: 0,
@@ -82,6 +86,16 @@ impl<S: Shape> Teller<S> {
     /// Whether the reply's status is known.
     pub(super) const fn has_spoken(&self) -> bool {
         self.has_spoken
+    }
+
+    /// Whether a call failed before it said anything, and another one is made.
+    pub(super) const fn is_repeating(&self) -> bool {
+        self.is_repeating
+    }
+
+    /// What is known of the turn by now.
+    pub(super) const fn facts(&self) -> &Facts {
+        &self.stream.facts
     }
 
     /// From here on, errors are events.
@@ -125,6 +139,12 @@ impl<S: Shape> Teller<S> {
                 }
             }
             Frame::Began { stream, number, instead_of } => self.begin(stream, number, instead_of),
+            Frame::Repeated { model } => {
+                self.context.note(|line| line.model = Some(model.clone()));
+                self.stream.facts.model = Some(model);
+                self.is_repeating = true;
+                Ok(Vec::new())
+            }
             Frame::Event(Event::Chunk(chunk)) => {
                 let told = self.stream.shape.chunk(&chunk);
                 self.tokens += 1;

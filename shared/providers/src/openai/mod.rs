@@ -54,6 +54,11 @@ impl OpenAi {
         self.endpoint.is_at_own_address()
     }
 
+    /// See [`Provider::credential`](crate::Provider::credential).
+    pub(crate) fn credential(&self) -> &str {
+        self.endpoint.credential()
+    }
+
     /// See [`Provider::complete`](crate::Provider::complete).
     pub(crate) async fn complete(&self, call: &Call) -> Result<Completion, Error> {
         let target = self.endpoint.target(&call.generation.model);

@@ -25,7 +25,7 @@ fn process(app: &TestApp, cut: Option<&Cut>) -> (Engine, Receiver) {
     let sdk = client::local(app.table.endpoint(), cut.map(Cut::http_client));
     let (queue, receiver) = Queue::in_process();
     let providers = rig::openai_at(app.provider.base_url());
-    (Engine::new(Store::new(&sdk, TABLE), queue, providers), receiver)
+    (Engine::new(Store::new(&sdk, TABLE), queue, providers).with_calls(rig::one_call()), receiver)
 }
 
 /// Does what a sweep finds.

@@ -128,6 +128,7 @@ fn request(
         items: items.unwrap_or_default(),
         input: Input {
             model,
+            fallbacks: headers.fallbacks,
             fields,
             items: None,
             instructions,

@@ -69,6 +69,7 @@ pub(super) fn request(
         items,
         input: Input {
             model,
+            fallbacks: headers.fallbacks,
             fields,
             items: None,
             instructions,

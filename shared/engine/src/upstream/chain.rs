@@ -1,0 +1,68 @@
+//! Which models are asked, one after another, until one answers.
+
+use serde_json::value::RawValue;
+use turnwise_core::generation::Generation;
+use turnwise_core::json::RawMap;
+use turnwise_providers::Resolved;
+
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::turn::Input;
+
+/// The models of one request, in the order in which they are asked. Never empty.
+#[derive(Debug, Clone)]
+pub(crate) struct Chain(Vec<Candidate>);
+
+/// One of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Candidate {
+    pub(crate) resolved: Resolved,
+    /// Fields of the request that it is not sent: it does not have what they ask for.
+    pub(crate) dropped: Vec<String>,
+}
+
+impl Chain {
+    /// The one that was asked for.
+    pub(crate) fn first(&self) -> &Candidate {
+        &self.0[0]
+    }
+
+    pub(crate) fn candidates(&self) -> &[Candidate] {
+        &self.0
+    }
+
+    /// The one called `name`, else the first.
+    pub(crate) fn named(&self, name: &str) -> &Candidate {
+        self.0.iter().find(|candidate| candidate.resolved.name == name).unwrap_or_else(|| self.first())
+    }
+}
+
+impl Engine {
+    /// The models for `input`: the one that it asks for, and those that it, or else the
+    /// operator, names to fall back to. Of these, one that nobody serves any more or that
+    /// cannot be asked this is left out.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when nobody serves the first, [`Error::Invalid`] when it cannot be
+    /// asked this.
+    pub(crate) fn chain(&self, input: &Input) -> Result<Chain, Error> {
+        let resolved = self.providers.resolve(input.model.as_deref()).map_err(Error::Model)?;
+        let messages = input.messages();
+        let dropped = check(&resolved, &input.fields, &messages)?;
+        let mut chain = vec![Candidate { resolved, dropped }];
+        for name in input.fallbacks.as_ref().unwrap_or(&self.calls.fallbacks) {
+            let Ok(resolved) = self.providers.resolve(Some(name)) else { continue };
+            let is_new = !chain.iter().any(|candidate| candidate.resolved.name == resolved.name);
+            if let Some(dropped) = check(&resolved, &input.fields, &messages).ok().filter(|_| is_new) {
+                chain.push(Candidate { resolved, dropped });
+            }
+        }
+        Ok(Chain(chain))
+    }
+}
+
+fn check(resolved: &Resolved, fields: &RawMap, messages: &RawValue) -> Result<Vec<String>, Error> {
+    let mut fields = fields.clone();
+    fields.insert("messages".to_owned(), messages.to_owned());
+    resolved.provider.check(&Generation { model: resolved.model.clone(), fields }).map_err(Error::Invalid)
+}
