@@ -15,10 +15,12 @@
 
 pub mod call;
 pub mod catalogue;
+mod chunks;
 pub mod echo;
 mod endpoint;
 pub mod error;
 pub mod openai;
+mod prompt;
 pub mod provider;
 pub mod registry;
 pub mod resolve;
