@@ -96,6 +96,13 @@ impl Chunks {
         self.delta(json!({"tool_calls": [{"index": index, "function": {"arguments": arguments}}]}))
     }
 
+    /// How probable the tokens just said were: entries of OpenAI's `logprobs.content`.
+    pub(crate) fn logprobs(&mut self, content: &[Value]) -> Event {
+        let delta = self.first(json!({}));
+        let logprobs = json!({"content": content});
+        self.chunk(&json!([{"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": null}]), None)
+    }
+
     /// The answer has ended; `native` is the upstream's own word for why, `stop` the text
     /// that ended it.
     pub(crate) fn finish(&mut self, finish: Finish, native: &str, stop: Option<&str>) -> Event {

@@ -6,6 +6,7 @@
 //! - [`call`]: what is asked, and the stream that answers
 //! - [`error`]: what can go wrong upstream, and whether the call may have run
 //! - [`openai`]: OpenAI's chat completions, which most upstreams speak
+//! - [`gemini`]: Google's Gemini API
 //! - [`echo`]: `local/echo`, which needs no key and no network
 //! - [`settings`]: keys and addresses, passed in; [`catalogue`]: the known providers as data
 //! - [`sse`]: server-sent events, parsed byte by byte; `stream`: bytes into an answer's
@@ -19,6 +20,7 @@ mod chunks;
 pub mod echo;
 mod endpoint;
 pub mod error;
+pub mod gemini;
 pub mod openai;
 mod prompt;
 pub mod provider;

@@ -6,6 +6,7 @@ use turnwise_core::generation::{Completion, Generation};
 use crate::call::{Call, EventStream};
 use crate::echo::Echo;
 use crate::error::Error;
+use crate::gemini::Gemini;
 use crate::openai::OpenAi;
 
 /// One provider, by wire format.
@@ -15,6 +16,8 @@ pub enum Provider {
     Echo(Echo),
     /// Any upstream that speaks OpenAI's chat completions.
     OpenAi(OpenAi),
+    /// Google's Gemini API.
+    Gemini(Gemini),
 }
 
 impl Provider {
@@ -24,6 +27,7 @@ impl Provider {
         match self {
             Self::Echo(_) => Echo::PROVIDER,
             Self::OpenAi(upstream) => upstream.name(),
+            Self::Gemini(upstream) => upstream.name(),
         }
     }
 
@@ -42,7 +46,7 @@ impl Provider {
     pub(crate) fn own_server(&self) -> Option<&OpenAi> {
         match self {
             Self::OpenAi(upstream) => Some(upstream).filter(|upstream| upstream.is_at_own_address()),
-            Self::Echo(_) => None,
+            Self::Echo(_) | Self::Gemini(_) => None,
         }
     }
 
@@ -54,10 +58,8 @@ impl Provider {
     pub fn check(&self, generation: &Generation) -> Result<Vec<String>, Faults> {
         match self {
             // What an OpenAI-compatible upstream does not know it judges itself.
-            Self::Echo(_) | Self::OpenAi(_) => {
-                let _ = generation;
-                Ok(Vec::new())
-            }
+            Self::Echo(_) | Self::OpenAi(_) => Ok(Vec::new()),
+            Self::Gemini(_) => Gemini::check(generation),
         }
     }
 
@@ -70,6 +72,7 @@ impl Provider {
         match self {
             Self::Echo(echo) => echo.complete(call).await,
             Self::OpenAi(upstream) => upstream.complete(call).await,
+            Self::Gemini(upstream) => upstream.complete(call).await,
         }
     }
 
@@ -82,6 +85,7 @@ impl Provider {
         match self {
             Self::Echo(echo) => echo.stream(call),
             Self::OpenAi(upstream) => upstream.stream(call).await,
+            Self::Gemini(upstream) => upstream.stream(call).await,
         }
     }
 
@@ -94,6 +98,19 @@ impl Provider {
         match self {
             Self::Echo(_) => Ok(vec![Echo::MODEL.to_owned()]),
             Self::OpenAi(upstream) => upstream.models().await,
+            Self::Gemini(upstream) => upstream.models().await,
+        }
+    }
+
+    /// How many input tokens `call` is, as the provider itself counts them; `None` of one
+    /// that does not count. It runs no model and costs nothing.
+    ///
+    /// # Errors
+    /// As [`Provider::complete`].
+    pub async fn count(&self, call: &Call) -> Option<Result<u64, Error>> {
+        match self {
+            Self::Echo(_) | Self::OpenAi(_) => None,
+            Self::Gemini(upstream) => Some(upstream.count(call).await),
         }
     }
 }

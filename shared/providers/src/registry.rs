@@ -12,6 +12,7 @@ use turnwise_core::fault::{Fault, Faults};
 use crate::catalogue::{Format, KeyRule, Known, known};
 use crate::echo::Echo;
 use crate::endpoint::Endpoint;
+use crate::gemini::{self, Gemini};
 use crate::openai::OpenAi;
 use crate::provider::Provider;
 use crate::settings::{ProviderSettings, Secret, Settings};
@@ -137,6 +138,7 @@ fn configure(
     let endpoint = Endpoint::new(known, base_url, key, Arc::clone(transport));
     Some(match known.format {
         Format::OpenAi => Provider::OpenAi(OpenAi::new(endpoint)),
+        Format::Gemini => Provider::Gemini(Gemini::new(endpoint)),
     })
 }
 
@@ -165,6 +167,7 @@ fn key_header(known: &Known, key: &Secret) -> Result<(HeaderName, HeaderValue), 
     let plain = key.expose().bytes().all(|byte| byte.is_ascii_graphic()) && !key.expose().is_empty();
     let (name, value) = match known.format {
         Format::OpenAi => (AUTHORIZATION, format!("Bearer {}", key.expose())),
+        Format::Gemini => (gemini::KEY_HEADER, key.expose().to_owned()),
     };
     let value = HeaderValue::from_str(&value).ok().filter(|_| plain);
     let mut value =

@@ -10,6 +10,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 use turnwise_core::category::Category;
 
+use super::details::Details;
 use super::{Dispatched, Error};
 use crate::call::{Target, cut};
 use crate::settings::Secret;
@@ -32,7 +33,8 @@ pub(crate) fn refused(target: &Target, status: u16, headers: &HeaderMap, body: &
     let mut error = signal.into_error(target, category, code, &format!("HTTP {status}"));
     error.dispatched = dispatched(status);
     error.retryable &= !matches!(status, 300..=399 | 501);
-    error.retry_after = retry_after(headers).filter(|_| error.retryable);
+    let asked_for = retry_after(headers).or(error.retry_after);
+    error.retry_after = asked_for.filter(|_| error.retryable);
     error
 }
 
@@ -64,6 +66,8 @@ struct Signal {
     message: Option<String>,
     /// A moderation gave its reasons.
     moderated: bool,
+    /// What Google adds.
+    details: Details,
 }
 
 impl Signal {
@@ -78,6 +82,7 @@ impl Signal {
             param: text("param"),
             message: error.as_str().map(str::to_owned).or_else(|| text("message")).or_else(|| text("detail")),
             moderated: error.pointer("/metadata/reasons").is_some(),
+            details: Details::read(&error["details"]),
             code,
         }
     }
@@ -94,6 +99,7 @@ impl Signal {
         let mut error = Error::new(target, category, code, message, Dispatched::Maybe);
         error.detail = self.message.filter(|_| invalid).map(|words| Secret::new(cut(&words, MAX_DETAIL_CHARS)));
         error.param = param.map(String::into_boxed_str);
+        error.retry_after = self.details.retry_delay.filter(|pause| error.retryable && is_short(pause));
         error
     }
 }
@@ -129,33 +135,47 @@ fn by_status(status: u16, signal: &Signal) -> (Category, &'static str) {
     }
 }
 
-/// Category and code that the error's own names stand for, the code before the type.
+/// Category and code that the error's own names stand for, the more exact before the type.
 fn by_name(signal: &Signal) -> Option<(Category, &'static str)> {
     if signal.moderated {
         return Some((Category::AuthorizationError, "content_blocked"));
     }
-    let names = [signal.code.as_deref(), signal.kind.as_deref()];
+    if signal.details.is_spent {
+        return Some((Category::CostLimitError, "insufficient_quota"));
+    }
+    let names = [signal.code.as_deref(), signal.details.reason.as_deref(), signal.kind.as_deref()];
     names.into_iter().flatten().find_map(|name| match name.to_ascii_lowercase().as_str() {
-        "insufficient_quota" | "billing_hard_limit_reached" | "insufficient_balance" | "insufficient_credits" => {
-            Some((Category::CostLimitError, "insufficient_quota"))
-        }
+        "insufficient_quota"
+        | "billing_hard_limit_reached"
+        | "billing_disabled"
+        | "insufficient_balance"
+        | "insufficient_credits" => Some((Category::CostLimitError, "insufficient_quota")),
         "rate_limit_exceeded" | "rate_limit_error" | "rate_limited" | "too_many_requests" | "resource_exhausted" => {
             Some((Category::RateLimitError, "rate_limit_exceeded"))
         }
-        "invalid_api_key" | "api_key_invalid" | "authentication_error" | "account_deactivated" => {
-            Some((Category::AuthenticationError, "provider_auth_failed"))
-        }
+        "invalid_api_key"
+        | "api_key_invalid"
+        | "authentication_error"
+        | "account_deactivated"
+        | "unauthenticated"
+        | "permission_denied" => Some((Category::AuthenticationError, "provider_auth_failed")),
         "model_not_found" => Some((Category::NotFoundError, "model_not_found")),
         "content_policy_violation" | "content_filter" | "content_blocked" => {
             Some((Category::AuthorizationError, "content_blocked"))
         }
-        "timeout" | "request_timeout" | "timeout_error" => Some((Category::TimeoutError, "timeout")),
-        "invalid_request_error" | "context_length_exceeded" | "string_above_max_length" => {
+        "timeout" | "request_timeout" | "timeout_error" | "deadline_exceeded" => {
+            Some((Category::TimeoutError, "timeout"))
+        }
+        "invalid_request_error" | "invalid_argument" | "context_length_exceeded" | "string_above_max_length" => {
             Some((Category::ValidationError, "invalid_request"))
         }
-        "server_error" | "api_error" | "internal_error" | "overloaded_error" | "service_unavailable" => {
-            Some((Category::ApiError, "upstream_error"))
-        }
+        "server_error"
+        | "api_error"
+        | "internal_error"
+        | "overloaded_error"
+        | "service_unavailable"
+        | "unavailable"
+        | "internal" => Some((Category::ApiError, "upstream_error")),
         _ => None,
     })
 }
@@ -176,9 +196,13 @@ fn dispatched(status: u16) -> Dispatched {
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let number = |name| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
     let seconds = |number: f64| Duration::try_from_secs_f64(number).ok();
-    let within = |pause: &Duration| !pause.is_zero() && *pause <= MAX_RETRY_AFTER;
-    let exact = number("retry-after-ms").and_then(|number| seconds(number / 1000.0)).filter(within);
-    exact.or_else(|| number("retry-after").and_then(seconds).filter(within))
+    let exact = number("retry-after-ms").and_then(|number| seconds(number / 1000.0)).filter(is_short);
+    exact.or_else(|| number("retry-after").and_then(seconds).filter(is_short))
+}
+
+/// Whether `pause` is one that is waited for.
+fn is_short(pause: &Duration) -> bool {
+    !pause.is_zero() && *pause <= MAX_RETRY_AFTER
 }
 
 fn meaning(category: Category) -> &'static str {
@@ -288,6 +312,48 @@ mod tests {
             let error = refusal(status, &body);
             assert_eq!((error.category, &*error.code), (category, code), "HTTP {status} {body}");
         }
+    }
+
+    #[test]
+    fn googles_details_are_more_exact_than_its_status() {
+        let error = |status: u16, name: &str, details: Value| {
+            let body = json!({"error": {"code": status, "message": "m", "status": name, "details": details}});
+            refusal(status, &body)
+        };
+        let pause = |seconds: &str| json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": seconds});
+        let quota =
+            |id: &str| json!({"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": id}]});
+        let rows = [
+            (error(400, "INVALID_ARGUMENT", json!([{"reason": "API_KEY_INVALID"}])), "provider_auth_failed", None),
+            (error(400, "INVALID_ARGUMENT", json!([])), "invalid_request", None),
+            (error(402, "RESOURCE_EXHAUSTED", json!([])), "insufficient_quota", None),
+            (error(403, "PERMISSION_DENIED", json!([])), "provider_auth_failed", None),
+            (error(403, "PERMISSION_DENIED", json!([{"reason": "BILLING_DISABLED"}])), "insufficient_quota", None),
+            (error(404, "NOT_FOUND", json!(null)), "model_not_found", None),
+            (error(429, "RESOURCE_EXHAUSTED", json!([pause("17s")])), "rate_limit_exceeded", Some(17_000)),
+            (error(429, "RESOURCE_EXHAUSTED", json!([pause("0.5s")])), "rate_limit_exceeded", Some(500)),
+            (error(429, "RESOURCE_EXHAUSTED", json!([pause("61s")])), "rate_limit_exceeded", None),
+            (error(429, "RESOURCE_EXHAUSTED", json!([quota("RequestsPerMinute")])), "rate_limit_exceeded", None),
+            (
+                error(429, "RESOURCE_EXHAUSTED", json!([quota("RequestsPerDay"), pause("17s")])),
+                "insufficient_quota",
+                None,
+            ),
+            (error(500, "INTERNAL", json!(7)), "upstream_error", None),
+            (error(503, "UNAVAILABLE", json!([pause("2s")])), "upstream_error", Some(2_000)),
+            (error(504, "DEADLINE_EXCEEDED", json!([])), "timeout", None),
+        ];
+        for (error, code, pause_ms) in rows {
+            assert_eq!((&*error.code, error.retry_after), (code, pause_ms.map(Duration::from_millis)), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_pause_in_a_header_goes_before_one_in_the_body() {
+        let body = br#"{"error": {"details": [{"retryDelay": "9s"}]}}"#;
+        let headers = [(HeaderName::from_static("retry-after"), HeaderValue::from_static("2"))].into_iter().collect();
+        assert_eq!(refused(&target(), 429, &headers, body).retry_after, Some(Duration::from_secs(2)));
+        assert_eq!(refused(&target(), 429, &HeaderMap::new(), body).retry_after, Some(Duration::from_secs(9)));
     }
 
     #[test]

@@ -4,11 +4,13 @@
 //! trouble on the way to and from it.
 
 mod answer;
+mod details;
 
 use std::error::Error as StdError;
 use std::time::Duration;
 
 use turnwise_core::category::Category;
+use turnwise_core::fault::Faults;
 
 pub(crate) use self::answer::{in_body, is_error, refused};
 use crate::call::Target;
@@ -87,6 +89,16 @@ impl Error {
     pub(crate) fn final_one(self) -> Self {
         Self { retryable: false, ..self }
     }
+}
+
+/// The error for a request that cannot be said in the upstream's format. `faults` may
+/// quote the request: they are for its client, not for the log.
+pub(crate) fn unwritable(target: &Target, faults: &Faults) -> Error {
+    let message = format!("The request cannot be put to {target}: it asks for what is not there.");
+    let mut error = Error::new(target, Category::ValidationError, "invalid_request", message, Dispatched::No);
+    error.detail = Some(Secret::new(faults.to_string()));
+    error.param = faults.first_field().map(Into::into);
+    error
 }
 
 /// The error for a request that got no answer.

@@ -44,7 +44,13 @@ pub(super) fn read(messages: &[Value], faults: &mut Faults) -> (Vec<Text>, Vec<T
                 let parts = content(faults);
                 let texts = parts.into_iter().filter_map(|part| match part {
                     Part::Text(text) => Some(text),
-                    _ => None,
+                    Part::Image { .. }
+                    | Part::File { .. }
+                    | Part::Sound { .. }
+                    | Part::Thought { .. }
+                    | Part::SecretThought(_)
+                    | Part::Call(_)
+                    | Part::Result { .. } => None,
                 });
                 system.extend(texts);
             }

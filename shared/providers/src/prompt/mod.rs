@@ -14,7 +14,7 @@ mod tool;
 
 use serde_json::{Map, Value};
 use turnwise_core::fault::{Fault, Faults};
-use turnwise_core::generation::Generation;
+use turnwise_core::generation::{Generation, REASONING_DETAILS};
 use turnwise_core::json::kind_of;
 
 pub(crate) use self::message::{Speaker, Turn};
@@ -23,6 +23,9 @@ pub(crate) use self::tool::{Choice, Tool};
 
 /// Names of the objects whose fields go out as they are, each to its own format.
 const OWN: [&str; 3] = ["anthropic", "gemini", "bedrock"];
+
+/// The `format` of a thought that Gemini signed, in OpenRouter's words.
+pub(crate) const GEMINI_THOUGHTS: &str = "google-gemini-v1";
 
 /// Fields that every format understands or that are read here.
 const READ: [&str; 27] = [
@@ -136,7 +139,8 @@ impl Prompt {
         let (tools, choice) = tool::read(&fields.fields, &mut fields.faults);
         (prompt.tools, prompt.choice) = (tools, choice);
         prompt.format = fields.format();
-        let messages = fields.fields.get("messages").and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut messages = fields.fields.get("messages").and_then(Value::as_array).cloned().unwrap_or_default();
+        messages.iter_mut().for_each(|message| keep_own_thoughts(message, own));
         (prompt.system, prompt.turns) = message::read(&messages, &mut fields.faults);
         if prompt.turns.is_empty() && fields.faults.0.is_empty() {
             fields.faults.add("messages", "There is no message that says something to the model.");
@@ -253,6 +257,14 @@ impl Fields {
     }
 }
 
+/// Takes out of `message` what a model of another format thought and signed: a conversation
+/// may have gone on at another provider, and none takes a signature that is not its own.
+fn keep_own_thoughts(message: &mut Value, own: &str) {
+    if let Some(details) = message.get_mut(REASONING_DETAILS).and_then(Value::as_array_mut) {
+        details.retain(|detail| (detail["format"] == GEMINI_THOUGHTS) == (own == "gemini"));
+    }
+}
+
 fn parsed(generation: &Generation) -> Map<String, Value> {
     let fields = generation.fields.iter();
     // Each is the text of a value that was parsed when the request came in.
@@ -328,6 +340,22 @@ mod tests {
             Format::Schema { name: "n".to_owned(), schema }
         );
         assert!(format(json!({"type": "json_schema"})).is_err());
+    }
+
+    #[test]
+    fn a_thought_goes_back_only_to_the_format_that_signed_it() {
+        let fields = json!({"messages": [{"role": "user", "content": "a"},
+            {"role": "assistant", "content": "b", "reasoning_details": [
+                {"type": "reasoning.encrypted", "data": "g", "format": "google-gemini-v1"},
+                {"type": "reasoning.encrypted", "data": "c", "format": "anthropic-claude-v1"},
+                {"type": "reasoning.encrypted", "data": "u"}]}]});
+        let secrets = |own: &str| {
+            let prompt = Prompt::read(&generation(&fields), own).unwrap();
+            let secret = |part: &Part| if let Part::SecretThought(data) = part { Some(data.clone()) } else { None };
+            prompt.turns[1].parts.iter().filter_map(secret).collect::<Vec<_>>()
+        };
+        assert_eq!(secrets("gemini"), ["g"]);
+        assert_eq!(secrets("anthropic"), ["c", "u"]);
     }
 
     #[test]
