@@ -24,6 +24,10 @@ pub(crate) use self::tool::{Choice, Tool};
 /// Names of the objects whose fields go out as they are, each to its own format.
 const OWN: [&str; 3] = ["anthropic", "gemini", "bedrock"];
 
+/// Whose signed thoughts each of [`OWN`] takes back, by how the names of their formats begin.
+/// What Bedrock serves are mostly Anthropic's models.
+const HOUSES: [(&str, &str); 3] = [("anthropic", "anthropic-"), ("gemini", "google-"), ("bedrock", "anthropic-")];
+
 /// Fields that every format understands or that are read here.
 const READ: [&str; 27] = [
     "messages",
@@ -137,7 +141,8 @@ impl Prompt {
         (prompt.tools, prompt.choice) = (tools, choice);
         prompt.format = fields.format();
         let messages = fields.fields.get("messages").and_then(Value::as_array).cloned().unwrap_or_default();
-        (prompt.system, prompt.turns) = message::read(&messages, &mut fields.faults);
+        let house = HOUSES.iter().find(|(name, _)| *name == own).map_or("", |(_, house)| house);
+        (prompt.system, prompt.turns) = message::read(&messages, house, &mut fields.faults);
         if prompt.turns.is_empty() && fields.faults.0.is_empty() {
             fields.faults.add("messages", "There is no message that says something to the model.");
         }
