@@ -9,6 +9,7 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use turnwise_core::category::Category;
+use turnwise_core::fault::Faults;
 
 pub(crate) use self::answer::{in_body, is_error, refused};
 use crate::call::Target;
@@ -133,6 +134,15 @@ pub(crate) fn truncated(target: &Target) -> Error {
 pub(crate) fn malformed(target: &Target, what: &str) -> Error {
     let message = format!("The answer of {target} {what}.");
     Error::new(target, Category::ApiError, "malformed_answer", message, Dispatched::Maybe)
+}
+
+/// The error for a request that cannot be said in the upstream's format: it was not called.
+pub(crate) fn unsayable(target: &Target, faults: &Faults) -> Error {
+    let message = format!("{target} was not called: it cannot be asked what the request asks.");
+    let error = Error::new(target, Category::ValidationError, "unsupported_request", message, Dispatched::No);
+    let param = faults.first_field().map(Box::from);
+    // Faults quote the request: they are for its client, and not for the log.
+    Error { detail: Some(Secret::new(faults.to_string())), param, ..error }
 }
 
 /// The error for an answer longer than we take.
