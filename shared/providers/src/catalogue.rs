@@ -41,6 +41,8 @@ pub enum Format {
     /// OpenAI's chat completions.
     #[default]
     OpenAi,
+    /// Anthropic's Messages API.
+    Anthropic,
 }
 
 /// Whether a provider can be called without a key.
@@ -87,14 +89,18 @@ mod tests {
     #[test]
     fn the_shipped_file_is_read_whole() {
         let names: Vec<&str> = known().iter().map(|known| known.name.as_str()).collect();
-        assert_eq!(names, ["openai", "openrouter", "groq", "mistral", "deepseek", "xai", "ollama"]);
+        assert_eq!(names, ["openai", "anthropic", "openrouter", "groq", "mistral", "deepseek", "xai", "ollama"]);
     }
 
     #[test]
     fn base_urls_follow_the_convention() {
         for known in known() {
             let Some(base_url) = &known.base_url else { continue };
-            assert!(base_url.starts_with("https://") && base_url.ends_with("/v1"), "{base_url}");
+            let has_version = match known.format {
+                Format::OpenAi => true,
+                Format::Anthropic => false,
+            };
+            assert!(base_url.starts_with("https://") && base_url.ends_with("/v1") == has_version, "{base_url}");
         }
     }
 }

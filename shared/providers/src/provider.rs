@@ -3,6 +3,7 @@
 use turnwise_core::fault::Faults;
 use turnwise_core::generation::{Completion, Generation};
 
+use crate::anthropic::Anthropic;
 use crate::call::{Call, EventStream};
 use crate::echo::Echo;
 use crate::error::Error;
@@ -15,6 +16,8 @@ pub enum Provider {
     Echo(Echo),
     /// Any upstream that speaks OpenAI's chat completions.
     OpenAi(OpenAi),
+    /// Anthropic's Messages API.
+    Anthropic(Anthropic),
 }
 
 impl Provider {
@@ -24,6 +27,7 @@ impl Provider {
         match self {
             Self::Echo(_) => Echo::PROVIDER,
             Self::OpenAi(upstream) => upstream.name(),
+            Self::Anthropic(upstream) => upstream.name(),
         }
     }
 
@@ -32,7 +36,7 @@ impl Provider {
     pub(crate) fn own_server(&self) -> Option<&OpenAi> {
         match self {
             Self::OpenAi(upstream) => Some(upstream).filter(|upstream| upstream.is_at_own_address()),
-            Self::Echo(_) => None,
+            Self::Echo(_) | Self::Anthropic(_) => None,
         }
     }
 
@@ -44,10 +48,8 @@ impl Provider {
     pub fn check(&self, generation: &Generation) -> Result<Vec<String>, Faults> {
         match self {
             // What an OpenAI-compatible upstream does not know it judges itself.
-            Self::Echo(_) | Self::OpenAi(_) => {
-                let _ = generation;
-                Ok(Vec::new())
-            }
+            Self::Echo(_) | Self::OpenAi(_) => Ok(Vec::new()),
+            Self::Anthropic(upstream) => upstream.check(generation),
         }
     }
 
@@ -60,6 +62,7 @@ impl Provider {
         match self {
             Self::Echo(echo) => echo.complete(call).await,
             Self::OpenAi(upstream) => upstream.complete(call).await,
+            Self::Anthropic(upstream) => upstream.complete(call).await,
         }
     }
 
@@ -72,6 +75,7 @@ impl Provider {
         match self {
             Self::Echo(echo) => echo.stream(call),
             Self::OpenAi(upstream) => upstream.stream(call).await,
+            Self::Anthropic(upstream) => upstream.stream(call).await,
         }
     }
 
@@ -84,6 +88,19 @@ impl Provider {
         match self {
             Self::Echo(_) => Ok(vec![Echo::MODEL.to_owned()]),
             Self::OpenAi(upstream) => upstream.models().await,
+            Self::Anthropic(upstream) => upstream.models().await,
+        }
+    }
+
+    /// How many tokens the input of `call` is, counted by the provider itself; `None` for
+    /// those that do not count.
+    ///
+    /// # Errors
+    /// As [`Provider::complete`].
+    pub async fn count(&self, call: &Call) -> Option<Result<u64, Error>> {
+        match self {
+            Self::Echo(_) | Self::OpenAi(_) => None,
+            Self::Anthropic(upstream) => Some(upstream.count(call).await),
         }
     }
 }
