@@ -22,7 +22,8 @@ const SCHEMAS: Version = (4, 5);
 const ADAPTIVE: Version = (4, 6);
 
 /// The first version that knows an effort between high and the most, refuses sampling
-/// parameters, and keeps its thoughts to itself unless asked to show them.
+/// parameters and budgets of thought, and keeps its thoughts to itself unless asked to show
+/// them.
 const RESERVED: Version = (4, 7);
 
 /// How a model is made to think.
@@ -69,6 +70,12 @@ impl Abilities {
     /// Whether it shows its thoughts only where it is asked to.
     pub(super) fn hides_thoughts(&self) -> bool {
         self.is_since(RESERVED)
+    }
+
+    /// Whether it is known to refuse a budget of thought. A name without a version may be an
+    /// operator's own for an older model.
+    pub(super) fn refuses_budgets(&self) -> bool {
+        self.version.is_some_and(|version| version >= RESERVED)
     }
 
     /// Whether it knows an effort between high and the most.

@@ -71,6 +71,8 @@ pub(super) fn write(generation: &Generation, streamed: bool) -> Result<Written, 
     drop_if(&mut dropped, "seed", prompt.seed.is_some());
     drop_if(&mut dropped, "presence_penalty", prompt.presence_penalty.is_some());
     drop_if(&mut dropped, "frequency_penalty", prompt.frequency_penalty.is_some());
+    // What the client gives in Anthropic's own words goes out after all.
+    dropped.retain(|name| !own.contains_key(name.split('.').next().unwrap_or_default()));
     merge(&mut body, own);
     faults.into_result().map(|()| Written { body: Value::Object(body), dropped })
 }

@@ -112,7 +112,8 @@ pub(super) fn decide(
     }
 }
 
-/// What the client wrote goes out as it is; an effort beside it, where the model takes one.
+/// What the client wrote goes out as it is, as far as the model takes it; an effort beside
+/// it, where the model takes one.
 fn explicit(
     prompt: &Prompt,
     thinking: &Value,
@@ -126,19 +127,47 @@ fn explicit(
         dropped.push("reasoning_effort".to_owned());
     }
     let budget = thinking.get("budget_tokens").and_then(Value::as_u64);
+    let is_budget = thinking["type"] == "enabled";
     let room = match thinking["type"].as_str() {
-        Some("disabled") => 0,
+        Some("disabled") if !model.thinks_always() => 0,
         Some("enabled") => budget.unwrap_or(0),
         Some(_) | None => guided.unwrap_or(Effort::High).tokens(),
     };
     let max_tokens = max_tokens(prompt, model, room);
-    if thinking["type"] == "enabled" && budget.is_none() {
-        faults.add("thinking.budget_tokens", "A whole number is required.");
-    } else if budget.is_some_and(|budget| budget >= max_tokens) {
-        let message = format!("Thoughts are part of the answer: the budget must be less than its {max_tokens} tokens.");
-        faults.add("thinking.budget_tokens", message);
+    let thinking = if is_budget && model.refuses_budgets() {
+        // The wish for thought counts more than how much of it.
+        dropped.push("thinking.budget_tokens".to_owned());
+        Some(adaptive(model))
+    } else if !is_on(thinking) && model.thinks_always() {
+        dropped.push("thinking".to_owned());
+        None
+    } else {
+        if is_budget {
+            check_budget(budget, max_tokens, faults);
+        }
+        Some(thinking.clone())
+    };
+    Thought { thinking, effort: guided.map(|effort| effort.word(model)), max_tokens }
+}
+
+fn check_budget(budget: Option<u64>, max_tokens: u64, faults: &mut Faults) {
+    let message = match budget {
+        None => "A whole number is required.".to_owned(),
+        Some(budget) if budget >= max_tokens => {
+            format!("Thoughts are part of the answer: the budget must be less than its {max_tokens} tokens.")
+        }
+        Some(_) => return,
+    };
+    faults.add("thinking.budget_tokens", message);
+}
+
+/// As much thought as the model finds right, shown.
+fn adaptive(model: &Abilities) -> Value {
+    let mut thinking = json!({"type": "adaptive"});
+    if model.hides_thoughts() {
+        thinking["display"] = json!("summarized");
     }
-    Thought { thinking: Some(thinking.clone()), effort: guided.map(|effort| effort.word(model)), max_tokens }
+    thinking
 }
 
 fn by_effort(
@@ -178,17 +207,11 @@ fn by_effort(
             effort: None,
             max_tokens: max_tokens(prompt, model, 0),
         },
-        (Thinking::Adaptive, effort) => {
-            let mut thinking = json!({"type": "adaptive"});
-            if model.hides_thoughts() {
-                thinking["display"] = json!("summarized");
-            }
-            Thought {
-                thinking: Some(thinking).filter(|_| !is_forced),
-                effort: Some(effort.word(model)),
-                max_tokens: max_tokens(prompt, model, effort.tokens()),
-            }
-        }
+        (Thinking::Adaptive, effort) => Thought {
+            thinking: Some(adaptive(model)).filter(|_| !is_forced),
+            effort: Some(effort.word(model)),
+            max_tokens: max_tokens(prompt, model, effort.tokens()),
+        },
     }
 }
 
@@ -296,6 +319,21 @@ mod tests {
         let (thought, dropped, _) = of(OLD, &prompt(enabled.clone()), false);
         assert_eq!((thought.thinking, thought.effort), (Some(enabled), None));
         assert_eq!(dropped, ["reasoning_effort"]);
+    }
+
+    #[test]
+    fn what_a_model_is_known_to_refuse_of_it_is_left_out_and_named() {
+        let of = |model: &str, thinking: Value| {
+            let (thought, dropped, fault) = of(model, &Prompt { thinking: Some(thinking), ..Prompt::default() }, false);
+            (thought.thinking, dropped, fault)
+        };
+        let budget = json!({"type": "enabled", "budget_tokens": 1_024});
+        let shown = json!({"type": "adaptive", "display": "summarized"});
+        assert_eq!(of(NEW, budget.clone()), (Some(shown), vec!["thinking.budget_tokens".to_owned()], None));
+        assert_eq!(of("claude-next", budget.clone()), (Some(budget), Vec::new(), None));
+        let off = json!({"type": "disabled"});
+        assert_eq!(of(ALWAYS, off.clone()), (None, vec!["thinking".to_owned()], None));
+        assert_eq!(of(NEW, off.clone()), (Some(off), Vec::new(), None));
     }
 
     #[test]

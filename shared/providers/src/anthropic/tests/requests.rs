@@ -112,6 +112,13 @@ fn a_new_model_does_not_go_on_with_the_assistants_words() {
 }
 
 #[test]
+fn what_the_client_says_in_anthropics_own_words_is_not_dropped() {
+    let fields = json!({"temperature": 2, "seed": 1, "anthropic": {"temperature": 0.3}});
+    let (body, dropped, _) = asked("claude-opus-4-8", fields);
+    assert_eq!((body["temperature"].as_f64(), dropped), (Some(0.3), vec!["seed".to_owned()]));
+}
+
+#[test]
 fn the_clients_own_budget_raises_the_default_maximum() {
     let own = json!({"anthropic": {"thinking": {"type": "enabled", "budget_tokens": 9_000}}});
     let (body, _, faults) = asked("claude-haiku-4-5", own);
