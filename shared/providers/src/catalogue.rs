@@ -43,6 +43,8 @@ pub enum Format {
     OpenAi,
     /// Google's Gemini API.
     Gemini,
+    /// Anthropic's Messages API.
+    Anthropic,
 }
 
 /// Whether a provider can be called without a key.
@@ -89,7 +91,10 @@ mod tests {
     #[test]
     fn the_shipped_file_is_read_whole() {
         let names: Vec<&str> = known().iter().map(|known| known.name.as_str()).collect();
-        assert_eq!(names, ["openai", "openrouter", "groq", "mistral", "deepseek", "xai", "gemini", "ollama"]);
+        assert_eq!(
+            names,
+            ["openai", "anthropic", "openrouter", "groq", "mistral", "deepseek", "xai", "gemini", "ollama"]
+        );
     }
 
     #[test]
@@ -98,6 +103,7 @@ mod tests {
             let Some(base_url) = &known.base_url else { continue };
             let end = match known.format {
                 Format::OpenAi => "/v1",
+                Format::Anthropic => ".com",
                 Format::Gemini => "/v1beta",
             };
             assert!(base_url.starts_with("https://") && base_url.ends_with(end), "{base_url}");

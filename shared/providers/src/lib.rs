@@ -6,7 +6,7 @@
 //! - [`call`]: what is asked, and the stream that answers
 //! - [`error`]: what can go wrong upstream, and whether the call may have run
 //! - [`openai`]: OpenAI's chat completions, which most upstreams speak
-//! - [`gemini`]: Google's Gemini API
+//! - [`anthropic`]: Anthropic's Messages API; [`gemini`]: Google's Gemini API
 //! - [`echo`]: `local/echo`, which needs no key and no network
 //! - [`settings`]: keys and addresses, passed in; [`catalogue`]: the known providers as data
 //! - [`sse`]: server-sent events, parsed byte by byte; `stream`: bytes into an answer's
@@ -14,6 +14,7 @@
 //!
 //! This crate never reads the environment and never logs a key or a prompt.
 
+pub mod anthropic;
 pub mod call;
 pub mod catalogue;
 mod chunks;

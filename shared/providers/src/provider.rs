@@ -3,6 +3,7 @@
 use turnwise_core::fault::Faults;
 use turnwise_core::generation::{Completion, Generation};
 
+use crate::anthropic::Anthropic;
 use crate::call::{Call, EventStream};
 use crate::echo::Echo;
 use crate::error::Error;
@@ -18,6 +19,8 @@ pub enum Provider {
     OpenAi(OpenAi),
     /// Google's Gemini API.
     Gemini(Gemini),
+    /// Anthropic's Messages API.
+    Anthropic(Anthropic),
 }
 
 impl Provider {
@@ -27,6 +30,7 @@ impl Provider {
         match self {
             Self::Echo(_) => Echo::PROVIDER,
             Self::OpenAi(upstream) => upstream.name(),
+            Self::Anthropic(upstream) => upstream.name(),
             Self::Gemini(upstream) => upstream.name(),
         }
     }
@@ -38,6 +42,8 @@ impl Provider {
         match self {
             Self::Echo(_) => "",
             Self::OpenAi(upstream) => upstream.credential(),
+            Self::Anthropic(upstream) => upstream.credential(),
+            Self::Gemini(upstream) => upstream.credential(),
         }
     }
 
@@ -46,7 +52,7 @@ impl Provider {
     pub(crate) fn own_server(&self) -> Option<&OpenAi> {
         match self {
             Self::OpenAi(upstream) => Some(upstream).filter(|upstream| upstream.is_at_own_address()),
-            Self::Echo(_) | Self::Gemini(_) => None,
+            Self::Echo(_) | Self::Anthropic(_) | Self::Gemini(_) => None,
         }
     }
 
@@ -60,6 +66,7 @@ impl Provider {
             // What an OpenAI-compatible upstream does not know it judges itself.
             Self::Echo(_) | Self::OpenAi(_) => Ok(Vec::new()),
             Self::Gemini(_) => Gemini::check(generation),
+            Self::Anthropic(upstream) => upstream.check(generation),
         }
     }
 
@@ -73,6 +80,7 @@ impl Provider {
             Self::Echo(echo) => echo.complete(call).await,
             Self::OpenAi(upstream) => upstream.complete(call).await,
             Self::Gemini(upstream) => upstream.complete(call).await,
+            Self::Anthropic(upstream) => upstream.complete(call).await,
         }
     }
 
@@ -86,6 +94,7 @@ impl Provider {
             Self::Echo(echo) => echo.stream(call),
             Self::OpenAi(upstream) => upstream.stream(call).await,
             Self::Gemini(upstream) => upstream.stream(call).await,
+            Self::Anthropic(upstream) => upstream.stream(call).await,
         }
     }
 
@@ -98,6 +107,7 @@ impl Provider {
         match self {
             Self::Echo(_) => Ok(vec![Echo::MODEL.to_owned()]),
             Self::OpenAi(upstream) => upstream.models().await,
+            Self::Anthropic(upstream) => upstream.models().await,
             Self::Gemini(upstream) => upstream.models().await,
         }
     }
@@ -111,6 +121,7 @@ impl Provider {
         match self {
             Self::Echo(_) | Self::OpenAi(_) => None,
             Self::Gemini(upstream) => Some(upstream.count(call).await),
+            Self::Anthropic(upstream) => Some(upstream.count(call).await),
         }
     }
 }

@@ -9,6 +9,7 @@ use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use turnwise_core::catalogue::{Catalogue, Model};
 use turnwise_core::fault::{Fault, Faults};
 
+use crate::anthropic::{self, Anthropic};
 use crate::catalogue::{Format, KeyRule, Known, known};
 use crate::echo::Echo;
 use crate::endpoint::Endpoint;
@@ -135,10 +136,15 @@ fn configure(
     if key.is_none() && !needs_no_key {
         return None;
     }
-    let endpoint = Endpoint::new(known, base_url, key, Arc::clone(transport));
+    let version = match known.format {
+        Format::OpenAi | Format::Gemini => None,
+        Format::Anthropic => Some(anthropic::VERSION),
+    };
+    let endpoint = Endpoint::new(known, base_url, key.into_iter().chain(version), Arc::clone(transport));
     Some(match known.format {
         Format::OpenAi => Provider::OpenAi(OpenAi::new(endpoint)),
         Format::Gemini => Provider::Gemini(Gemini::new(endpoint)),
+        Format::Anthropic => Provider::Anthropic(Anthropic::new(endpoint)),
     })
 }
 
@@ -156,10 +162,16 @@ fn base_url(known: &Known, url: &str) -> Result<String, Fault> {
         return Err(fault("A base URL has no query and no fragment."));
     }
     let trimmed = url.trim().trim_end_matches('/');
-    if trimmed.ends_with("/chat/completions") {
-        return Err(fault("A base URL ends where /chat/completions begins."));
+    let (path, version) = match known.format {
+        Format::OpenAi => ("/chat/completions", ""),
+        // The convention leaves the version out; whoever adds it means the same.
+        Format::Anthropic => ("/v1/messages", "/v1"),
+        Format::Gemini => ("/models", ""),
+    };
+    if trimmed.ends_with(path) {
+        return Err(fault(&format!("A base URL ends where {path} begins.")));
     }
-    Ok(trimmed.to_owned())
+    Ok(trimmed.strip_suffix(version).unwrap_or(trimmed).trim_end_matches('/').to_owned())
 }
 
 /// The header that carries `key`, marked as one that no log shows.
@@ -168,6 +180,7 @@ fn key_header(known: &Known, key: &Secret) -> Result<(HeaderName, HeaderValue), 
     let (name, value) = match known.format {
         Format::OpenAi => (AUTHORIZATION, format!("Bearer {}", key.expose())),
         Format::Gemini => (gemini::KEY_HEADER, key.expose().to_owned()),
+        Format::Anthropic => (anthropic::KEY_HEADER, key.expose().to_owned()),
     };
     let value = HeaderValue::from_str(&value).ok().filter(|_| plain);
     let mut value =

@@ -1,7 +1,7 @@
 //! What an upstream says when it does not answer.
 //!
 //! Upstreams agree on the status codes and hardly on the bodies: `{"error":{..}}`
-//! (OpenAI), `{"object":"error",..}` (Mistral, vLLM), `{"error":"text"}` (Ollama,
+//! (OpenAI), `{"type":"error","error":{..}}` (Anthropic), `{"object":"error",..}` (Mistral, vLLM), `{"error":"text"}` (Ollama,
 //! xAI), `[{"error":{..}}]` (Gemini). All are read into one [`Signal`].
 
 use std::time::Duration;
@@ -18,6 +18,14 @@ use crate::settings::Secret;
 /// Longest pause taken from an upstream. A longer one is better spent on another
 /// provider, so it counts as not given.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// How upstreams begin to say that we have spent what we may, where the error's names do not
+/// say it: Anthropic calls it an invalid request.
+const SPENT: [&str; 2] = ["your credit balance is too low", "you have reached your specified api usage limits"];
+
+/// Words for the same that only count where too much was asked for: elsewhere a message may
+/// quote the request.
+const SPENT_AT_429: [&str; 3] = ["spend limit", "spending limit", "spending cap"];
 
 /// Longest of the upstream's words passed on to the client, in characters.
 const MAX_DETAIL_CHARS: usize = 500;
@@ -50,6 +58,7 @@ pub(crate) fn in_body(target: &Target, body: &Value) -> Error {
     let signal = Signal::read(body);
     let (category, code) = match signal.status {
         Some(status) => by_status(status, &signal),
+        None if signal.is_spent(None) => (Category::CostLimitError, "insufficient_quota"),
         None => by_name(&signal).unwrap_or((Category::ApiError, "upstream_error")),
     };
     signal.into_error(target, category, code, "an error in its answer")
@@ -87,6 +96,14 @@ impl Signal {
         }
     }
 
+    /// Whether its words say that we have spent what we may.
+    fn is_spent(&self, status: Option<u16>) -> bool {
+        let message = self.message.as_deref().unwrap_or_default().to_ascii_lowercase();
+        let limited = status == Some(429) || self.kind.as_deref() == Some("rate_limit_error");
+        SPENT.iter().any(|words| message.starts_with(words))
+            || (limited && SPENT_AT_429.iter().any(|words| message.contains(words)))
+    }
+
     fn into_error(self, target: &Target, category: Category, code: &'static str, how: &str) -> Error {
         let invalid = category == Category::ValidationError;
         // The upstream's own code is worth more to the client than ours.
@@ -106,6 +123,9 @@ impl Signal {
 
 /// Category and code of an answer with `status`.
 fn by_status(status: u16, signal: &Signal) -> (Category, &'static str) {
+    if matches!(status, 400 | 403 | 429) && signal.is_spent(Some(status)) {
+        return (Category::CostLimitError, "insufficient_quota");
+    }
     // Within these, a name can say something more exact than the status.
     let named = by_name(signal).filter(|(category, _)| {
         matches!(status, 400 | 403 | 422 | 429)
@@ -149,23 +169,26 @@ fn by_name(signal: &Signal) -> Option<(Category, &'static str)> {
         | "billing_hard_limit_reached"
         | "billing_disabled"
         | "insufficient_balance"
-        | "insufficient_credits" => Some((Category::CostLimitError, "insufficient_quota")),
+        | "insufficient_credits"
+        | "billing_error" => Some((Category::CostLimitError, "insufficient_quota")),
         "rate_limit_exceeded" | "rate_limit_error" | "rate_limited" | "too_many_requests" | "resource_exhausted" => {
             Some((Category::RateLimitError, "rate_limit_exceeded"))
         }
         "invalid_api_key"
         | "api_key_invalid"
         | "authentication_error"
+        | "permission_error"
         | "account_deactivated"
         | "unauthenticated"
         | "permission_denied" => Some((Category::AuthenticationError, "provider_auth_failed")),
-        "model_not_found" => Some((Category::NotFoundError, "model_not_found")),
+        "model_not_found" | "not_found_error" => Some((Category::NotFoundError, "model_not_found")),
         "content_policy_violation" | "content_filter" | "content_blocked" => {
             Some((Category::AuthorizationError, "content_blocked"))
         }
         "timeout" | "request_timeout" | "timeout_error" | "deadline_exceeded" => {
             Some((Category::TimeoutError, "timeout"))
         }
+        "request_too_large" => Some((Category::ValidationError, "request_too_large")),
         "invalid_request_error" | "invalid_argument" | "context_length_exceeded" | "string_above_max_length" => {
             Some((Category::ValidationError, "invalid_request"))
         }
@@ -184,9 +207,9 @@ fn by_name(signal: &Signal) -> Option<(Category, &'static str)> {
 fn dispatched(status: u16) -> Dispatched {
     match status {
         // A time-out and a failed dependency happen on the way; everything else
-        // below 500 is a refusal, and so is "unavailable".
+        // below 500 is a refusal, and so are "unavailable" and Anthropic's "overloaded".
         408 | 424 => Dispatched::Maybe,
-        300..=499 | 503 => Dispatched::No,
+        300..=499 | 503 | 529 => Dispatched::No,
         _ => Dispatched::Maybe,
     }
 }
@@ -277,7 +300,7 @@ mod tests {
             (502, ApiError, "upstream_error", true, Maybe),
             (503, ApiError, "upstream_error", true, No),
             (504, TimeoutError, "timeout", true, Maybe),
-            (529, ApiError, "upstream_error", true, Maybe),
+            (529, ApiError, "upstream_error", true, No),
         ];
         for (status, category, code, retryable, dispatched) in rows {
             let error = refusal(status, &json!({"error": {"message": "no"}}));
@@ -349,6 +372,28 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_purse_is_told_by_its_words() {
+        let purse = (Category::CostLimitError, "insufficient_quota");
+        let invalid = (Category::ValidationError, "invalid_request");
+        let rows = [
+            (400, "invalid_request_error", "Your credit balance is too low to access the API.", purse),
+            (400, "invalid_request_error", "You have reached your specified API usage limits.", purse),
+            (400, "invalid_request_error", "messages.0: \"Your credit balance is too low\" is no role", invalid),
+            (400, "invalid_request_error", "a text about a spend limit", invalid),
+            (429, "rate_limit_error", "This exceeds your workspace's spend limit.", purse),
+            (429, "rate_limit_error", "Slow down.", (Category::RateLimitError, "rate_limit_exceeded")),
+            (402, "billing_error", "Pay first.", purse),
+        ];
+        for (status, kind, message, expected) in rows {
+            let body = json!({"type": "error", "error": {"type": kind, "message": message}});
+            let error = refusal(status, &body);
+            assert_eq!((error.category, &*error.code), expected, "HTTP {status} {message}");
+            let error = in_body(&target(), &body);
+            assert_eq!((error.category, &*error.code), expected, "in a body: {message}");
+        }
+    }
+
+    #[test]
     fn a_pause_in_a_header_goes_before_one_in_the_body() {
         let body = br#"{"error": {"details": [{"retryDelay": "9s"}]}}"#;
         let headers = [(HeaderName::from_static("retry-after"), HeaderValue::from_static("2"))].into_iter().collect();
@@ -363,6 +408,15 @@ mod tests {
             (json!({"error": {"code": "429"}}), Category::RateLimitError, "rate_limit_exceeded"),
             (json!({"error": {"code": 502}}), Category::ApiError, "upstream_error"),
             (json!({"error": {"type": "rate_limit_error"}}), Category::RateLimitError, "rate_limit_exceeded"),
+            (json!({"error": {"type": "overloaded_error"}}), Category::ApiError, "upstream_error"),
+            (json!({"error": {"type": "api_error"}}), Category::ApiError, "upstream_error"),
+            (json!({"error": {"type": "timeout_error"}}), Category::TimeoutError, "timeout"),
+            (json!({"error": {"type": "billing_error"}}), Category::CostLimitError, "insufficient_quota"),
+            (json!({"error": {"type": "authentication_error"}}), Category::AuthenticationError, "provider_auth_failed"),
+            (json!({"error": {"type": "permission_error"}}), Category::AuthenticationError, "provider_auth_failed"),
+            (json!({"error": {"type": "not_found_error"}}), Category::NotFoundError, "model_not_found"),
+            (json!({"error": {"type": "request_too_large"}}), Category::ValidationError, "request_too_large"),
+            (json!({"error": {"type": "invalid_request_error"}}), Category::ValidationError, "invalid_request"),
             (json!({"error": {"code": "server_error"}}), Category::ApiError, "upstream_error"),
             (json!({"error": "out of memory"}), Category::ApiError, "upstream_error"),
             (json!({"object": "error", "code": 400}), Category::ValidationError, "invalid_request"),

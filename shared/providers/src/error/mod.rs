@@ -91,16 +91,6 @@ impl Error {
     }
 }
 
-/// The error for a request that cannot be said in the upstream's format. `faults` may
-/// quote the request: they are for its client, not for the log.
-pub(crate) fn unwritable(target: &Target, faults: &Faults) -> Error {
-    let message = format!("The request cannot be put to {target}: it asks for what is not there.");
-    let mut error = Error::new(target, Category::ValidationError, "invalid_request", message, Dispatched::No);
-    error.detail = Some(Secret::new(faults.to_string()));
-    error.param = faults.first_field().map(Into::into);
-    error
-}
-
 /// The error for a request that got no answer.
 pub(crate) fn unanswered(target: &Target, error: reqwest::Error) -> Error {
     // The URL is taken off: it is the operator's, and not for every log.
@@ -145,6 +135,15 @@ pub(crate) fn truncated(target: &Target) -> Error {
 pub(crate) fn malformed(target: &Target, what: &str) -> Error {
     let message = format!("The answer of {target} {what}.");
     Error::new(target, Category::ApiError, "malformed_answer", message, Dispatched::Maybe)
+}
+
+/// The error for a request that cannot be said in the upstream's format: it was not called.
+pub(crate) fn unsayable(target: &Target, faults: &Faults) -> Error {
+    let message = format!("{target} was not called: it cannot be asked what the request asks.");
+    let error = Error::new(target, Category::ValidationError, "unsupported_request", message, Dispatched::No);
+    let param = faults.first_field().map(Box::from);
+    // Faults quote the request: they are for its client, and not for the log.
+    Error { detail: Some(Secret::new(faults.to_string())), param, ..error }
 }
 
 /// The error for an answer longer than we take.

@@ -14,7 +14,7 @@ impl Gemini {
     /// See [`Provider::count`](crate::Provider::count).
     pub(crate) async fn count(&self, call: &Call) -> Result<u64, Error> {
         let target = self.endpoint.target(&call.generation.model);
-        let body = body(&call.generation).map_err(|faults| error::unwritable(&target, &faults))?;
+        let body = body(&call.generation).map_err(|faults| error::unsayable(&target, &faults))?;
         let path = path(&target.model, "countTokens");
         let request = self.endpoint.post(&target, &path, body.to_string().into_bytes(), call.connect_timeout)?;
         let response = self.endpoint.send(&target, request.timeout(QUICK_TIMEOUT)).await?;

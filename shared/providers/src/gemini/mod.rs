@@ -63,6 +63,11 @@ impl Gemini {
         self.endpoint.name()
     }
 
+    /// See [`Provider::credential`](crate::Provider::credential).
+    pub(crate) fn credential(&self) -> &str {
+        self.endpoint.credential()
+    }
+
     /// See [`Provider::check`](crate::Provider::check).
     pub(crate) fn check(generation: &Generation) -> Result<Vec<String>, Faults> {
         request::write(generation).map(|written| written.dropped)
@@ -90,7 +95,7 @@ impl Gemini {
     }
 
     async fn ask(&self, target: &Target, call: &Call, method: &str) -> Result<Response, Error> {
-        let written = request::write(&call.generation).map_err(|faults| error::unwritable(target, &faults))?;
+        let written = request::write(&call.generation).map_err(|faults| error::unsayable(target, &faults))?;
         let body = written.body.to_string().into_bytes();
         let request = self.endpoint.post(target, &path(&target.model, method), body, call.connect_timeout)?;
         self.endpoint.send(target, request).await

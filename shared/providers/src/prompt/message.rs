@@ -16,6 +16,9 @@ const OPENING: &str = ".";
 /// must not keep its conversation from going on.
 const RAW_ARGUMENTS: &str = "raw_arguments";
 
+/// The format of a thought that names none: Anthropic's clients send theirs so.
+const UNNAMED: &str = "anthropic-";
+
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Speaker {
@@ -33,7 +36,9 @@ pub(crate) struct Turn {
 
 /// What the system says, and the turns. Messages of one speaker in a row are one turn;
 /// what tools gave stands before all else in the user's.
-pub(super) fn read(messages: &[Value], faults: &mut Faults) -> (Vec<Text>, Vec<Turn>) {
+///
+/// `house` is whose thoughts can go back; see [`super::HOUSES`].
+pub(super) fn read(messages: &[Value], house: &str, faults: &mut Faults) -> (Vec<Text>, Vec<Turn>) {
     let names = call_names(messages);
     let (mut system, mut turns): (Vec<Text>, Vec<Turn>) = (Vec::new(), Vec::new());
     for (index, message) in messages.iter().enumerate() {
@@ -41,7 +46,8 @@ pub(super) fn read(messages: &[Value], faults: &mut Faults) -> (Vec<Text>, Vec<T
         let content = |faults: &mut Faults| part::content(&message["content"], &format!("{place}.content"), faults);
         match message["role"].as_str() {
             Some("system" | "developer") => {
-                let parts = content(faults);
+                let mut parts = content(faults);
+                put_cache_control(&mut parts, message);
                 let texts = parts.into_iter().filter_map(|part| match part {
                     Part::Text(text) => Some(text),
                     Part::Image { .. }
@@ -60,7 +66,7 @@ pub(super) fn read(messages: &[Value], faults: &mut Faults) -> (Vec<Text>, Vec<T
                 say(&mut turns, Speaker::User, parts);
             }
             Some("assistant") => {
-                let mut parts = assistant(message, &place, faults);
+                let mut parts = assistant(message, &place, house, faults);
                 put_cache_control(&mut parts, message);
                 say(&mut turns, Speaker::Assistant, parts);
             }
@@ -103,8 +109,8 @@ fn say(turns: &mut Vec<Turn>, speaker: Speaker, parts: Vec<Part>) {
     }
 }
 
-fn assistant(message: &Value, place: &str, faults: &mut Faults) -> Vec<Part> {
-    let mut parts = thoughts(message);
+fn assistant(message: &Value, place: &str, house: &str, faults: &mut Faults) -> Vec<Part> {
+    let mut parts = thoughts(message, house);
     parts.extend(part::content(&message["content"], &format!("{place}.content"), faults));
     parts.extend(message["refusal"].as_str().and_then(|text| Part::text(text, None)));
     for (index, call) in message["tool_calls"].as_array().into_iter().flatten().enumerate() {
@@ -144,11 +150,13 @@ fn arguments(written: &Value) -> Map<String, Value> {
     }
 }
 
-/// What the model thought, as far as its provider can take it back: what is not signed is
-/// nobody's.
-fn thoughts(message: &Value) -> Vec<Part> {
+/// What the model thought, as far as it can go back: what is not signed is nobody's, and a
+/// conversation that another house's model began has that one's signatures, which are
+/// refused elsewhere.
+fn thoughts(message: &Value, house: &str) -> Vec<Part> {
     let details = message[REASONING_DETAILS].as_array().into_iter().flatten();
-    let thoughts = details.filter_map(|detail| {
+    let ours = |detail: &&Value| detail["format"].as_str().unwrap_or(UNNAMED).starts_with(house);
+    let thoughts = details.filter(ours).filter_map(|detail| {
         let text = |name: &str| detail[name].as_str().unwrap_or_default().to_owned();
         match detail["type"].as_str() {
             Some("reasoning.text") if !text("signature").is_empty() => {
@@ -194,7 +202,7 @@ mod tests {
 
     fn check(messages: &Value, system: &[&str], expected: &[(Speaker, Vec<Part>)]) {
         let mut faults = Faults::default();
-        let (said, turns) = read(messages.as_array().unwrap(), &mut faults);
+        let (said, turns) = read(messages.as_array().unwrap(), "anthropic-", &mut faults);
         let said: Vec<&str> = said.iter().map(|text| text.text.as_str()).collect();
         let turns: Vec<_> = turns.into_iter().map(|turn| (turn.speaker, turn.parts)).collect();
         assert_eq!((said.as_slice(), turns.as_slice(), faults.0.len()), (system, expected, 0));
@@ -208,6 +216,14 @@ mod tests {
             &["a", "c"],
             &[(Speaker::User, vec![text("b"), text("d")])],
         );
+    }
+
+    #[test]
+    fn a_breakpoint_behind_a_system_message_is_behind_its_last_text() {
+        let said = json!([{"role": "system", "content": "a", "cache_control": {"type": "ephemeral"}},
+                          {"role": "user", "content": "b"}]);
+        let (system, _) = read(said.as_array().unwrap(), "anthropic-", &mut Faults::default());
+        assert_eq!(system[0].cache_control, Some(json!({"type": "ephemeral"})));
     }
 
     #[test]
@@ -272,7 +288,8 @@ mod tests {
         check(
             &json!([{"role": "user", "content": "a"},
                     {"role": "assistant", "content": "b", "reasoning_content": "unsigned", "reasoning_details": [
-                        {"type": "reasoning.text", "text": "t", "signature": "s"},
+                        {"type": "reasoning.text", "text": "t", "signature": "s", "format": "anthropic-claude-v1"},
+                        {"type": "reasoning.encrypted", "data": "elsewhere", "format": "google-gemini-v1"},
                         {"type": "reasoning.text", "text": "lost"}, {"type": "reasoning.encrypted", "data": "d"}]}]),
             &[],
             &[

@@ -14,7 +14,7 @@ mod tool;
 
 use serde_json::{Map, Value};
 use turnwise_core::fault::{Fault, Faults};
-use turnwise_core::generation::{Generation, REASONING_DETAILS};
+use turnwise_core::generation::Generation;
 use turnwise_core::json::kind_of;
 
 pub(crate) use self::message::{Speaker, Turn};
@@ -26,6 +26,9 @@ const OWN: [&str; 3] = ["anthropic", "gemini", "bedrock"];
 
 /// The `format` of a thought that Gemini signed, in OpenRouter's words.
 pub(crate) const GEMINI_THOUGHTS: &str = "google-gemini-v1";
+/// Whose signed thoughts each of [`OWN`] takes back, by how the names of their formats begin.
+/// What Bedrock serves are mostly Anthropic's models.
+const HOUSES: [(&str, &str); 3] = [("anthropic", "anthropic-"), ("gemini", "google-"), ("bedrock", "anthropic-")];
 
 /// Fields that every format understands or that are read here.
 const READ: [&str; 27] = [
@@ -139,9 +142,9 @@ impl Prompt {
         let (tools, choice) = tool::read(&fields.fields, &mut fields.faults);
         (prompt.tools, prompt.choice) = (tools, choice);
         prompt.format = fields.format();
-        let mut messages = fields.fields.get("messages").and_then(Value::as_array).cloned().unwrap_or_default();
-        messages.iter_mut().for_each(|message| keep_own_thoughts(message, own));
-        (prompt.system, prompt.turns) = message::read(&messages, &mut fields.faults);
+        let messages = fields.fields.get("messages").and_then(Value::as_array).cloned().unwrap_or_default();
+        let house = HOUSES.iter().find(|(name, _)| *name == own).map_or("", |(_, house)| house);
+        (prompt.system, prompt.turns) = message::read(&messages, house, &mut fields.faults);
         if prompt.turns.is_empty() && fields.faults.0.is_empty() {
             fields.faults.add("messages", "There is no message that says something to the model.");
         }
@@ -254,14 +257,6 @@ impl Fields {
                 Format::Text
             }
         }
-    }
-}
-
-/// Takes out of `message` what a model of another format thought and signed: a conversation
-/// may have gone on at another provider, and none takes a signature that is not its own.
-fn keep_own_thoughts(message: &mut Value, own: &str) {
-    if let Some(details) = message.get_mut(REASONING_DETAILS).and_then(Value::as_array_mut) {
-        details.retain(|detail| (detail["format"] == GEMINI_THOUGHTS) == (own == "gemini"));
     }
 }
 

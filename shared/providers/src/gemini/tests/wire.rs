@@ -127,7 +127,7 @@ async fn what_cannot_be_said_is_never_sent() {
     let provider = provider("http://127.0.0.1:9/v1beta");
     let fields = json!({"messages": [{"role": "user", "content": "my diary"}, {"role": "my diary"}]});
     let error = provider.complete(&Call { generation: generation("m", &fields), ..call() }).await.unwrap_err();
-    assert_eq!((&*error.code, error.param.as_deref()), ("invalid_request", Some("messages[1].role")));
+    assert_eq!((&*error.code, error.param.as_deref()), ("unsupported_request", Some("messages[1].role")));
     assert_eq!(error.dispatched, crate::error::Dispatched::No);
     assert!(!format!("{error:?} {error}").contains("diary"));
 }
