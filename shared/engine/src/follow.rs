@@ -46,7 +46,8 @@ pub enum Frame {
         /// the same, were not kept.
         instead_of: Option<u32>,
     },
-    /// A call of a provider failed before it said anything, and another one is made.
+    /// A call of a provider failed before it said anything, now or lately, and another one
+    /// is made.
     Repeated {
         /// The model that is asked now, `provider/model`.
         model: String,

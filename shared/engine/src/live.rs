@@ -122,7 +122,8 @@ impl LiveTurn {
         self.changed.send_modify(|version| *version += 1);
     }
 
-    /// Notes that a call has failed, and that another one is made: of `model`.
+    /// Notes that a call has failed, now or so lately that it is not made again, and that
+    /// another one is made: of `model`.
     pub fn repeat(&self, model: &str) {
         {
             let mut progress = self.progress();

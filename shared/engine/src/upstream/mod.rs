@@ -144,6 +144,9 @@ impl<'a> Trial<'a> {
             admitted.places.iter().map(|place| &self.upstream.chain.candidates()[*place]).collect();
         let mut budget = Budget::new(policy, candidates.len());
         let mut at = 0;
+        if !std::ptr::eq(candidates[at], self.upstream.chain.first()) {
+            self.upstream.live.repeat(&candidates[at].resolved.name);
+        }
         loop {
             let stop = match self.call(candidates[at]).await {
                 Ok(completion) => return Ok(completion),
