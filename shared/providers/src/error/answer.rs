@@ -36,7 +36,8 @@ const MAX_CODE_CHARS: usize = 64;
 /// The error for an answer whose status is not 2xx.
 pub(crate) fn refused(target: &Target, status: u16, headers: &HeaderMap, body: &[u8]) -> Error {
     let body = serde_json::from_slice(body).unwrap_or(Value::Null);
-    let signal = Signal::read(&body);
+    let mut signal = Signal::read(&body);
+    signal.kind = signal.kind.or_else(|| aws_kind(headers));
     let (category, code) = by_status(status, &signal);
     let mut error = signal.into_error(target, category, code, &format!("HTTP {status}"));
     error.dispatched = dispatched(status);
@@ -87,13 +88,19 @@ impl Signal {
         let code = text("code");
         Self {
             status: code.as_deref().and_then(|code| code.parse().ok()).filter(|status| (400..600).contains(status)),
-            kind: text("type").or_else(|| text("status")),
+            kind: text("type").or_else(|| text("status")).or_else(|| text("__type")).map(|kind| local_name(&kind)),
             param: text("param"),
             message: error.as_str().map(str::to_owned).or_else(|| text("message")).or_else(|| text("detail")),
             moderated: error.pointer("/metadata/reasons").is_some(),
             details: Details::read(&error["details"]),
             code,
         }
+    }
+
+    /// Its own names for itself, the more exact before the type.
+    fn names(&self) -> impl Iterator<Item = String> {
+        let names = [self.code.as_deref(), self.details.reason.as_deref(), self.kind.as_deref()];
+        names.into_iter().flatten().map(str::to_ascii_lowercase)
     }
 
     /// Whether its words say that we have spent what we may.
@@ -111,7 +118,7 @@ impl Signal {
         let param = self.param.filter(|param| invalid && param.chars().count() <= MAX_CODE_CHARS);
         let blamed =
             param.as_deref().filter(|param| is_name(param)).map_or(String::new(), |param| format!(" ({param})"));
-        let message = format!("{target} answered with {how}: {}{blamed}.", meaning(category));
+        let message = format!("{target} answered with {how}: {}{blamed}.", meaning(category, code));
 
         let mut error = Error::new(target, category, code, message, Dispatched::Maybe);
         error.detail = self.message.filter(|_| invalid).map(|words| Secret::new(cut(&words, MAX_DETAIL_CHARS)));
@@ -140,9 +147,15 @@ fn by_status(status: u16, signal: &Signal) -> (Category, &'static str) {
     if let Some(named) = named {
         return named;
     }
+    // Bedrock says with the status of too many requests that it has yet to load the model.
+    if status == 429 && signal.names().any(|name| name == "modelnotreadyexception") {
+        return (Category::ApiError, "upstream_error");
+    }
     match status {
         300..=399 => (Category::ApiError, "unexpected_redirect"),
-        401 | 403 => (Category::AuthenticationError, "provider_auth_failed"),
+        401 => (Category::AuthenticationError, "provider_auth_failed"),
+        // The key is one that the upstream knows: it may not do this.
+        403 => (Category::AuthorizationError, "provider_access_denied"),
         402 => (Category::CostLimitError, "insufficient_quota"),
         404 => (Category::NotFoundError, "model_not_found"),
         408 | 504 => (Category::TimeoutError, "timeout"),
@@ -155,7 +168,7 @@ fn by_status(status: u16, signal: &Signal) -> (Category, &'static str) {
     }
 }
 
-/// Category and code that the error's own names stand for, the more exact before the type.
+/// Category and code that the error's own names stand for.
 fn by_name(signal: &Signal) -> Option<(Category, &'static str)> {
     if signal.moderated {
         return Some((Category::AuthorizationError, "content_blocked"));
@@ -163,29 +176,30 @@ fn by_name(signal: &Signal) -> Option<(Category, &'static str)> {
     if signal.details.is_spent {
         return Some((Category::CostLimitError, "insufficient_quota"));
     }
-    let names = [signal.code.as_deref(), signal.details.reason.as_deref(), signal.kind.as_deref()];
-    names.into_iter().flatten().find_map(|name| match name.to_ascii_lowercase().as_str() {
+    signal.names().find_map(|name| match name.as_str() {
         "insufficient_quota"
         | "billing_hard_limit_reached"
         | "billing_disabled"
         | "insufficient_balance"
         | "insufficient_credits"
         | "billing_error" => Some((Category::CostLimitError, "insufficient_quota")),
-        "rate_limit_exceeded" | "rate_limit_error" | "rate_limited" | "too_many_requests" | "resource_exhausted" => {
-            Some((Category::RateLimitError, "rate_limit_exceeded"))
+        "rate_limit_exceeded"
+        | "rate_limit_error"
+        | "rate_limited"
+        | "too_many_requests"
+        | "resource_exhausted"
+        | "throttlingexception" => Some((Category::RateLimitError, "rate_limit_exceeded")),
+        "invalid_api_key" | "api_key_invalid" | "authentication_error" | "account_deactivated" | "unauthenticated" => {
+            Some((Category::AuthenticationError, "provider_auth_failed"))
         }
-        "invalid_api_key"
-        | "api_key_invalid"
-        | "authentication_error"
-        | "permission_error"
-        | "account_deactivated"
-        | "unauthenticated"
-        | "permission_denied" => Some((Category::AuthenticationError, "provider_auth_failed")),
-        "model_not_found" | "not_found_error" => Some((Category::NotFoundError, "model_not_found")),
+        "permission_error" | "permission_denied" | "accessdeniedexception" => {
+            Some((Category::AuthorizationError, "provider_access_denied"))
+        }
+        "model_not_found" | "not_found_error" | "not_found" => Some((Category::NotFoundError, "model_not_found")),
         "content_policy_violation" | "content_filter" | "content_blocked" => {
             Some((Category::AuthorizationError, "content_blocked"))
         }
-        "timeout" | "request_timeout" | "timeout_error" | "deadline_exceeded" => {
+        "timeout" | "request_timeout" | "timeout_error" | "deadline_exceeded" | "modeltimeoutexception" => {
             Some((Category::TimeoutError, "timeout"))
         }
         "request_too_large" => Some((Category::ValidationError, "request_too_large")),
@@ -198,7 +212,9 @@ fn by_name(signal: &Signal) -> Option<(Category, &'static str)> {
         | "overloaded_error"
         | "service_unavailable"
         | "unavailable"
-        | "internal" => Some((Category::ApiError, "upstream_error")),
+        | "internal"
+        | "modelnotreadyexception"
+        | "modelerrorexception" => Some((Category::ApiError, "upstream_error")),
         _ => None,
     })
 }
@@ -228,12 +244,25 @@ fn is_short(pause: &Duration) -> bool {
     !pause.is_zero() && *pause <= MAX_RETRY_AFTER
 }
 
-fn meaning(category: Category) -> &'static str {
+/// The kind of an AWS error, which its older services put into a header:
+/// `ThrottlingException:http://internal.amazon.com/coral/...`.
+fn aws_kind(headers: &HeaderMap) -> Option<String> {
+    let kind = headers.get("x-amzn-errortype")?.to_str().ok()?;
+    Some(kind.split(':').next().unwrap_or(kind).to_owned())
+}
+
+/// An AWS name without its namespace: `com.amazon.coral.service#ThrottlingException`.
+fn local_name(kind: &str) -> String {
+    kind.rsplit('#').next().unwrap_or(kind).to_owned()
+}
+
+fn meaning(category: Category, code: &str) -> &'static str {
     match category {
         Category::ValidationError => "it refused the request as invalid",
         Category::TimeoutError => "it took too long",
         Category::AuthenticationError => "it does not accept our key",
-        Category::AuthorizationError => "it blocked the content",
+        Category::AuthorizationError if code == "content_blocked" => "it blocked the content",
+        Category::AuthorizationError => "it does not allow us this",
         Category::RateLimitError => "too many requests",
         Category::CostLimitError => "our quota there is used up",
         Category::NotFoundError => "it knows no such model, or its base URL is wrong",
@@ -286,7 +315,7 @@ mod tests {
             (400, ValidationError, "invalid_request", false, No),
             (401, AuthenticationError, "provider_auth_failed", false, No),
             (402, CostLimitError, "insufficient_quota", false, No),
-            (403, AuthenticationError, "provider_auth_failed", false, No),
+            (403, AuthorizationError, "provider_access_denied", false, No),
             (404, NotFoundError, "model_not_found", false, No),
             (408, TimeoutError, "timeout", true, Maybe),
             (409, ApiError, "upstream_error", true, No),
@@ -350,7 +379,8 @@ mod tests {
             (error(400, "INVALID_ARGUMENT", json!([{"reason": "API_KEY_INVALID"}])), "provider_auth_failed", None),
             (error(400, "INVALID_ARGUMENT", json!([])), "invalid_request", None),
             (error(402, "RESOURCE_EXHAUSTED", json!([])), "insufficient_quota", None),
-            (error(403, "PERMISSION_DENIED", json!([])), "provider_auth_failed", None),
+            (error(403, "PERMISSION_DENIED", json!([])), "provider_access_denied", None),
+            (error(403, "PERMISSION_DENIED", json!([{"reason": "API_KEY_INVALID"}])), "provider_auth_failed", None),
             (error(403, "PERMISSION_DENIED", json!([{"reason": "BILLING_DISABLED"}])), "insufficient_quota", None),
             (error(404, "NOT_FOUND", json!(null)), "model_not_found", None),
             (error(429, "RESOURCE_EXHAUSTED", json!([pause("17s")])), "rate_limit_exceeded", Some(17_000)),
@@ -368,6 +398,33 @@ mod tests {
         ];
         for (error, code, pause_ms) in rows {
             assert_eq!((&*error.code, error.retry_after), (code, pause_ms.map(Duration::from_millis)), "{error}");
+        }
+    }
+
+    #[test]
+    fn bedrock_says_in_aws_names_what_its_status_does_not() {
+        let rows = [
+            (429, "ThrottlingException", "rate_limit_exceeded", true),
+            (429, "ModelNotReadyException", "upstream_error", true),
+            (408, "ModelTimeoutException", "timeout", true),
+            (424, "ModelErrorException", "upstream_error", true),
+            (403, "AccessDeniedException", "provider_access_denied", false),
+            (400, "AccessDeniedException", "provider_access_denied", false),
+            (400, "ValidationException", "invalid_request", false),
+        ];
+        for (status, name, code, retryable) in rows {
+            let bodies = [
+                json!({"__type": format!("com.amazon.coral.service#{name}"), "message": "m"}),
+                json!({"error": {"type": name, "message": "m"}}),
+            ];
+            for body in bodies {
+                let error = refusal(status, &body);
+                assert_eq!((&*error.code, error.retryable), (code, retryable), "HTTP {status} {body}");
+            }
+            let value = HeaderValue::from_str(&format!("{name}:http://internal.amazon.com/")).unwrap();
+            let headers = [(HeaderName::from_static("x-amzn-errortype"), value)].into_iter().collect();
+            let error = refused(&target(), status, &headers, br#"{"message": "m"}"#);
+            assert_eq!((&*error.code, error.retryable), (code, retryable), "HTTP {status} {name}");
         }
     }
 
@@ -413,7 +470,7 @@ mod tests {
             (json!({"error": {"type": "timeout_error"}}), Category::TimeoutError, "timeout"),
             (json!({"error": {"type": "billing_error"}}), Category::CostLimitError, "insufficient_quota"),
             (json!({"error": {"type": "authentication_error"}}), Category::AuthenticationError, "provider_auth_failed"),
-            (json!({"error": {"type": "permission_error"}}), Category::AuthenticationError, "provider_auth_failed"),
+            (json!({"error": {"type": "permission_error"}}), Category::AuthorizationError, "provider_access_denied"),
             (json!({"error": {"type": "not_found_error"}}), Category::NotFoundError, "model_not_found"),
             (json!({"error": {"type": "request_too_large"}}), Category::ValidationError, "request_too_large"),
             (json!({"error": {"type": "invalid_request_error"}}), Category::ValidationError, "invalid_request"),
