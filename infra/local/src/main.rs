@@ -6,11 +6,13 @@
 //! - [`key`]: the development key; [`banner`]: what is printed at the start
 //! - [`chat`]: a conversation from the terminal; [`operate`]: locks, dead letters, turns
 //!   as they happen; [`client`]: the running server they talk to
+//! - [`explain`]: what an error means
 
 mod banner;
 mod chat;
 mod client;
 mod database;
+mod explain;
 mod folder;
 mod key;
 mod operate;
@@ -31,6 +33,7 @@ async fn main() -> ExitCode {
         Command::Locks { command } => operate::locks(&cli.settings, &command).await,
         Command::DeadLetters { command } => operate::dead_letters(&cli.settings, &command).await,
         Command::Tail(options) => operate::tail(&cli.settings, &options).await,
+        Command::Explain { name } => explain::run(name.as_deref()),
         Command::Openapi => banner::print(&turnwise_http::openapi::document()),
     };
     match result {

@@ -42,6 +42,12 @@ pub(crate) enum Command {
     },
     /// Print turns as they happen.
     Tail(TailOptions),
+    /// Say what an error means, and what to do.
+    Explain {
+        /// A category or a code, as error bodies have them: `RATE_LIMIT_ERROR`, `queue_full`. All
+        /// of them are listed unless it is given.
+        name: Option<String>,
+    },
     /// Print the OpenAPI document.
     Openapi,
 }

@@ -218,7 +218,9 @@ impl Error {
     /// What the log says of it, whose object is `body`.
     pub(crate) fn trouble(&self, body: &ErrorObject) -> Trouble {
         let (asked, replayed) = match self {
-            Self::Engine(turnwise_engine::Error::Failed { failure, replayed, .. }) => (failure.asked.clone(), *replayed),
+            Self::Engine(turnwise_engine::Error::Failed { failure, replayed, .. }) => {
+                (failure.asked.clone(), *replayed)
+            }
             Self::Engine(_)
             | Self::Invalid(_)
             | Self::BodyTooLarge
@@ -507,3 +509,6 @@ pub(crate) async fn name_request(response: &mut Response, context: &RequestConte
 fn status(code: u16) -> StatusCode {
     StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
+
+#[cfg(test)]
+mod tests;

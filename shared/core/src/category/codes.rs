@@ -55,7 +55,9 @@ pub const CODES: &[Profile] = &[
     row(Category::ValidationError, "field_too_large").status(413).says(&["This is too long. Please send less."]),
     row(Category::ValidationError, "request_too_large").status(413).says(&["This is too long. Please send less."]),
     row(Category::ValidationError, "method_not_allowed").status(405),
-    row(Category::ValidationError, "idempotency_key_reused").status(422),
+    row(Category::ValidationError, "idempotency_key_reused")
+        .status(422)
+        .says(&["This was sent before with another content. Please send it anew."]),
     row(Category::ValidationError, "turn_number_mismatch")
         .status(412)
         .says(&["The conversation has changed meanwhile. Please load it again."]),
