@@ -76,7 +76,7 @@ pub struct Trouble {
     /// What failed, in words for the operator; none where they may quote the request.
     pub message: Option<String>,
     /// Whom the turn had asked.
-    pub asked: Option<Asked>,
+    pub asked: Option<Box<Asked>>,
     /// Whether it had happened before and is only told again.
     pub replayed: bool,
 }

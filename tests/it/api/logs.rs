@@ -229,7 +229,22 @@ async fn the_line_of_a_failed_request_says_who_was_asked_and_how_often() {
     for varies in ["duration_ms", "request.id", "turn.key"] {
         assert!(fields.remove(varies).is_some(), "{varies}");
     }
-    insta::assert_json_snapshot!(line, @"");
+    insta::assert_json_snapshot!(line, @r#"
+    {
+      "error.category": "API_ERROR",
+      "error.code": "upstream_error",
+      "error.message": "openai/gpt-4o-mini answered with HTTP 503: it had a problem. 4 calls were made.",
+      "error.retryable": true,
+      "error.severity": "HIGH",
+      "http.route": "POST /v1/chat",
+      "http.status": 502,
+      "key.id": "c576f2be",
+      "message": "request failed",
+      "model.name": "openai/gpt-4o-mini",
+      "outcome": "upstream_error",
+      "upstream.calls": 4
+    }
+    "#);
 }
 
 #[tokio::test]

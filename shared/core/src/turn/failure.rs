@@ -44,7 +44,7 @@ pub struct Failure {
     pub is_spent: bool,
     /// Which providers were asked, where any were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub asked: Option<Asked>,
+    pub asked: Option<Box<Asked>>,
     /// The request that failed, to be found in the log.
     pub request_id: String,
     /// What had arrived of the answer.

@@ -336,12 +336,13 @@ pub(crate) fn failure(broken: Broken, delivery: Delivery, request_id: String) ->
         (true, false) => Fate::OutcomeUnknown,
         (false, _) => Fate::Final,
     };
-    let (code, message) = match outcome {
-        Fate::OutcomeUnknown => (OUTCOME_UNKNOWN.to_owned(), format!("{message} {UNKNOWN}")),
-        Fate::Retryable | Fate::Final | Fate::Cancelled => (code, message),
+    // Whatever came in the way: what it amounts to is the same for whoever asked.
+    let (category, code, message) = match outcome {
+        Fate::OutcomeUnknown => (Category::ApiError, OUTCOME_UNKNOWN.to_owned(), format!("{message} {UNKNOWN}")),
+        Fate::Retryable | Fate::Final | Fate::Cancelled => (category, code, message),
     };
     let partial = kept_partial(partial);
-    let asked = Some(Asked { model: resolved.name, calls });
+    let asked = Some(Box::new(Asked { model: resolved.name, calls }));
     Failure { outcome, category, code, message, param, retry_after_ms, is_spent, asked, request_id, partial }
 }
 
