@@ -309,7 +309,7 @@ pub(crate) fn failure(broken: Broken, delivery: Delivery, request_id: String) ->
     let maybe_called = stop.may_have_run();
     let (category, code, retryable) = stop.kind();
     let code = code.to_owned();
-    let (param, asked, detail) = match &stop {
+    let (param, pause, detail) = match &stop {
         Stop::Provider(error) => {
             // The upstream's own words about a refused request, for the client alone.
             let detail = error.detail.as_ref().map(|detail| format!(" It says: {}", detail.expose()));
@@ -325,7 +325,7 @@ pub(crate) fn failure(broken: Broken, delivery: Delivery, request_id: String) ->
     };
     let wait = match why {
         GiveUp::NoTime { wait } => Some(wait),
-        GiveUp::Final | GiveUp::Spent => asked,
+        GiveUp::Final | GiveUp::Spent => pause,
     };
     let retry_after_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
     let times = if calls > 1 { format!(" {calls} calls were made.") } else { String::new() };
