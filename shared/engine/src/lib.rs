@@ -32,6 +32,7 @@ pub mod locks;
 pub mod memory;
 pub mod models;
 pub mod once;
+pub mod providers;
 pub mod random;
 pub mod recent;
 pub mod responses;

@@ -39,6 +39,7 @@ use crate::handlers;
         handlers::stats::get_stats,
         handlers::models::list_models,
         handlers::models::get_model,
+        handlers::providers::list_providers,
         handlers::health::healthz,
         handlers::health::readyz,
         handlers::openapi::document,

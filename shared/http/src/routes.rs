@@ -245,6 +245,13 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         method: "GET",
+        path: "/v1/providers",
+        function: Function::Models,
+        entry: Entry::Keyed,
+        handler: || get(handlers::providers::list_providers),
+    },
+    Route {
+        method: "GET",
         path: "/healthz",
         function: Function::Models,
         entry: Entry::Open,

@@ -67,6 +67,11 @@ pub struct Quirks {
     pub refuses_stream_options: bool,
     /// Fields it knows by another name: OpenAI's name to its own.
     pub renames: BTreeMap<String, String>,
+    /// Names of fields, of the request or of its messages, that other formats have and that
+    /// it refuses at its own address.
+    pub refuses: Vec<String>,
+    /// Takes back what a model thought, signed, as other formats give it.
+    pub takes_thoughts: bool,
 }
 
 /// The shipped providers, in the file's order.

@@ -56,6 +56,16 @@ impl Provider {
         }
     }
 
+    /// Whether it takes back what a model thought, signed, as it gave it.
+    #[must_use]
+    pub fn takes_thoughts(&self) -> bool {
+        match self {
+            Self::Echo(_) => false,
+            Self::OpenAi(upstream) => upstream.takes_thoughts(),
+            Self::Anthropic(_) | Self::Gemini(_) => true,
+        }
+    }
+
     /// What `generation` asks for that this provider does not have, as far as an answer
     /// without it is still one: the names of the fields that will not go out.
     ///
@@ -63,8 +73,8 @@ impl Provider {
     /// Everything in it that this provider cannot be asked at all, each with its place.
     pub fn check(&self, generation: &Generation) -> Result<Vec<String>, Faults> {
         match self {
-            // What an OpenAI-compatible upstream does not know it judges itself.
-            Self::Echo(_) | Self::OpenAi(_) => Ok(Vec::new()),
+            Self::Echo(_) => Ok(Vec::new()),
+            Self::OpenAi(upstream) => Ok(upstream.check(generation)),
             Self::Gemini(_) => Gemini::check(generation),
             Self::Anthropic(upstream) => upstream.check(generation),
         }

@@ -18,6 +18,7 @@ mod logs;
 mod openai;
 mod projects;
 mod provider_errors;
+mod providers;
 mod queue;
 mod recent;
 mod replay;

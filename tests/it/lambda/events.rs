@@ -58,6 +58,7 @@ const EVENTS: &[(&str, &str, Expected)] = &[
     ("conversation-delete", "conversations", Status(200, "conversation.deleted")),
     ("models", "models", Status(200, "local/echo")),
     ("model", "models", Status(200, "local/echo")),
+    ("providers", "models", Status(200, "slept_ms")),
     ("healthz", "models", Status(200, "ok")),
     ("readyz", "models", Status(200, "ok")),
     ("openapi", "models", Status(200, "/v1/chat")),

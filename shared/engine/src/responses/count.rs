@@ -8,7 +8,7 @@ use turnwise_store::Entry;
 use super::{Place, ResponseRequest, hidden_key};
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::turn::remember;
+use crate::turn::remember::{self, Sent};
 
 impl Engine {
     /// About how many tokens the model would be sent for `request`. Nothing is called,
@@ -26,8 +26,9 @@ impl Engine {
         let mut input = request.input;
         input.items = Some(json::raw(&serde_json::Value::Array(items)));
         // Without the model's limit: who asks wants to know how far it is passed.
-        remember::check(&input, &history, None)?;
-        Ok(remember::tokens(&input, &history, resolved.context_tokens()))
+        let sent = Sent::to(&resolved);
+        remember::check(&input, &history, Sent { context: None, ..sent })?;
+        Ok(remember::tokens(&input, &history, sent))
     }
 
     /// What was said before, as far as the request's window looks, and where that ends.

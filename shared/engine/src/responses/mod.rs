@@ -21,7 +21,8 @@ use uuid::Uuid;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::follow::Frames;
-use crate::turn::{Answer, Caller, Facts, Input, TurnRequest, remember};
+use crate::turn::remember::{self, Sent};
+use crate::turn::{Answer, Caller, Facts, Input, TurnRequest};
 
 mod compact;
 mod count;
@@ -179,9 +180,10 @@ impl Engine {
         let history = self.reach_back(tenant, Vec::new(), parent, request.input.window.rows()).await?;
         let mut input = request.input;
         input.items = Some(json::raw(&Value::Array(items)));
-        let context = self.providers.resolve(input.model.as_deref()).map_err(Error::Model)?.context_tokens();
-        remember::check(&input, &history, context)?;
-        let messages = remember::messages(&input, &history, context);
+        let resolved = self.providers.resolve(input.model.as_deref()).map_err(Error::Model)?;
+        let sent = Sent::to(&resolved);
+        remember::check(&input, &history, sent)?;
+        let messages = remember::messages(&input, &history, sent);
         input.fields.insert("messages".to_owned(), messages);
         if input.stream {
             let echo = input.echo.clone();

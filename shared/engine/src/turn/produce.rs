@@ -15,7 +15,7 @@ use turnwise_store::{LogEnd, LogPage};
 use super::claim::{Ready, must_end_by};
 use super::keep::Keeper;
 use super::refused::context_exceeded;
-use super::remember;
+use super::remember::{self, Sent};
 use super::request::{Caller, Input};
 use crate::engine::Engine;
 use crate::live::{LiveTurn, Outcome};
@@ -160,7 +160,7 @@ impl Producer {
     /// A request of a client is refused at the door; a turn of the queue got in before
     /// anybody knew what its conversation would be.
     fn refusal(&self) -> Option<Failure> {
-        let checked = remember::check(&self.input, &self.ready.history, self.first().context_tokens());
+        let checked = remember::check(&self.input, &self.ready.history, Sent::to(self.first()));
         checked.err().map(|too_long| context_exceeded(too_long, self.caller.request_id.clone()))
     }
 
@@ -176,7 +176,7 @@ impl Producer {
     }
 
     fn messages(&self, resolved: &Resolved) -> Box<RawValue> {
-        remember::messages(&self.input, &self.ready.history, resolved.context_tokens())
+        remember::messages(&self.input, &self.ready.history, Sent::to(resolved))
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) mod conversations;
 pub(crate) mod health;
 pub(crate) mod models;
 pub(crate) mod openapi;
+pub(crate) mod providers;
 pub(crate) mod responses;
 pub(crate) mod stats;
 pub(crate) mod threads;

@@ -69,7 +69,7 @@ pub(crate) async fn get_model(State(app): State<App>, Segment(id): Segment) -> R
     Ok(Json(body(app.engine.model(&id).await?)))
 }
 
-fn body(model: ListedModel) -> ModelBody {
+pub(super) fn body(model: ListedModel) -> ModelBody {
     /// A price in pico-USD a token is a millionth of that in USD for a million tokens.
     #[expect(clippy::cast_precision_loss, reason = "prices are far below 2^53 pico-USD")]
     fn per_million(pico: i128) -> f64 {

@@ -1,8 +1,9 @@
 //! OpenAI's chat completions over HTTP, which most upstreams speak.
 //!
 //! A request's fields go out as the client wrote them; `request` only sets what
-//! is ours to set. `response` checks whole answers, `stream` reads streamed ones.
+//! is ours to set, and `keep` leaves out what is another format's. `response` checks whole answers, `stream` reads streamed ones.
 
+mod keep;
 mod request;
 mod response;
 mod stream;
@@ -12,9 +13,10 @@ use std::time::Duration;
 use reqwest::Response;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use turnwise_core::generation::Completion;
+use turnwise_core::generation::{Completion, Generation};
 use turnwise_core::limits::MAX_ANSWER_BYTES;
 
+use self::keep::Kept;
 use crate::call::{Call, EventStream, Target};
 use crate::endpoint::{self, Endpoint};
 use crate::error::Error;
@@ -59,6 +61,22 @@ impl OpenAi {
         self.endpoint.credential()
     }
 
+    /// See [`Provider::check`](crate::Provider::check). What else the upstream does not know
+    /// it judges itself.
+    pub(crate) fn check(&self, generation: &Generation) -> Vec<String> {
+        Kept::of(&generation.fields, self.refuses()).dropped.into_iter().collect()
+    }
+
+    /// Whether it takes back what a model thought.
+    pub(crate) fn takes_thoughts(&self) -> bool {
+        self.endpoint.known.quirks.takes_thoughts
+    }
+
+    /// A server at an address of the operator's own may take anything.
+    fn refuses(&self) -> &[String] {
+        if self.is_at_own_address() { &[] } else { &self.endpoint.known.quirks.refuses }
+    }
+
     /// See [`Provider::complete`](crate::Provider::complete).
     pub(crate) async fn complete(&self, call: &Call) -> Result<Completion, Error> {
         let target = self.endpoint.target(&call.generation.model);
@@ -100,7 +118,8 @@ impl OpenAi {
     }
 
     async fn ask(&self, target: &Target, call: &Call, streamed: bool) -> Result<Response, Error> {
-        let body = request::body(target, &call.generation, streamed, &self.endpoint.known.quirks)?;
+        let quirks = &self.endpoint.known.quirks;
+        let body = request::body(target, &call.generation, streamed, quirks, self.refuses())?;
         let request = self.endpoint.post(target, "/chat/completions", body, call.connect_timeout)?;
         self.endpoint.send(target, request).await
     }

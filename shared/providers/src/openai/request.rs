@@ -8,24 +8,27 @@ use turnwise_core::category::Category;
 use turnwise_core::generation::Generation;
 use turnwise_core::json;
 
+use super::keep::Kept;
 use crate::call::Target;
 use crate::catalogue::Quirks;
 use crate::error::{Dispatched, Error};
 
-/// `generation` as a chat completion request: its fields untouched, our `model`,
-/// `stream` and, where the upstream takes it, a wish for usage in the stream.
+/// `generation` as a chat completion request: its fields untouched but for those that
+/// `refuses` names, our `model`, `stream` and, where the upstream takes it, a wish for
+/// usage in the stream.
 pub(super) fn body(
     target: &Target,
     generation: &Generation,
     streamed: bool,
     quirks: &Quirks,
+    refuses: &[String],
 ) -> Result<Vec<u8>, Error> {
     let model = json::raw(&Value::from(generation.model.as_str()));
     let stream = json::raw(&Value::from(streamed));
     let usage = json::raw(&json!({"include_usage": true}));
 
-    let mut body: BTreeMap<&str, &RawValue> =
-        generation.fields.iter().map(|(name, value)| (name.as_str(), &**value)).collect();
+    let kept = Kept::of(&generation.fields, refuses).fields;
+    let mut body: BTreeMap<&str, &RawValue> = kept.iter().map(|(name, value)| (*name, &**value)).collect();
     for (theirs, ours) in &quirks.renames {
         // A request that gives both keeps the upstream's own.
         if let Some(value) = body.remove(theirs.as_str()) {
@@ -51,7 +54,7 @@ mod tests {
         let target = Target { provider: "openai".to_owned(), model: "m".to_owned() };
         let fields = json::raw_fields(fields.as_bytes()).unwrap();
         let generation = Generation { model: "m\"1".to_owned(), fields };
-        let body = body(&target, &generation, streamed, quirks).unwrap();
+        let body = body(&target, &generation, streamed, quirks, &[]).unwrap();
         assert_eq!(String::from_utf8(body).unwrap(), expected);
     }
 
@@ -78,7 +81,7 @@ mod tests {
     #[test]
     fn quirks_rename_and_leave_out() {
         let renames = [("max_completion_tokens".to_owned(), "max_tokens".to_owned())].into();
-        let quirks = Quirks { refuses_stream_options: true, renames };
+        let quirks = Quirks { refuses_stream_options: true, renames, ..Quirks::default() };
         check(
             r#"{"max_completion_tokens":5,"messages":[]}"#,
             true,

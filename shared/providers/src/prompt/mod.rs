@@ -22,7 +22,7 @@ pub(crate) use self::part::{Called, Part, Source, Text};
 pub(crate) use self::tool::{Choice, Tool};
 
 /// Names of the objects whose fields go out as they are, each to its own format.
-const OWN: [&str; 3] = ["anthropic", "gemini", "bedrock"];
+pub(crate) const OWN: [&str; 3] = ["anthropic", "gemini", "bedrock"];
 
 /// The `format` of a thought that Gemini signed, in OpenRouter's words.
 pub(crate) const GEMINI_THOUGHTS: &str = "google-gemini-v1";
