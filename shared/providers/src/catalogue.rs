@@ -41,6 +41,19 @@ pub enum Format {
     /// OpenAI's chat completions.
     #[default]
     OpenAi,
+    /// Amazon Bedrock's Converse.
+    Bedrock,
+}
+
+impl Known {
+    /// What has to be set for it to be configured, as a clause for people.
+    pub(crate) fn wanted(&self) -> &str {
+        match self.format {
+            Format::Bedrock => "AWS_REGION, with AWS credentials or AWS_BEARER_TOKEN_BEDROCK",
+            Format::OpenAi if self.base_url.is_some() => &self.key_variable,
+            Format::OpenAi => &self.base_url_variable,
+        }
+    }
 }
 
 /// Whether a provider can be called without a key.
@@ -87,7 +100,7 @@ mod tests {
     #[test]
     fn the_shipped_file_is_read_whole() {
         let names: Vec<&str> = known().iter().map(|known| known.name.as_str()).collect();
-        assert_eq!(names, ["openai", "openrouter", "groq", "mistral", "deepseek", "xai", "ollama"]);
+        assert_eq!(names, ["openai", "openrouter", "groq", "mistral", "deepseek", "xai", "ollama", "bedrock"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! - [`call`]: what is asked, and the stream that answers
 //! - [`error`]: what can go wrong upstream, and whether the call may have run
 //! - [`openai`]: OpenAI's chat completions, which most upstreams speak
+//! - [`bedrock`]: Amazon Bedrock's Converse
 //! - [`echo`]: `local/echo`, which needs no key and no network
 //! - [`settings`]: keys and addresses, passed in; [`catalogue`]: the known providers as data
 //! - [`sse`]: server-sent events, parsed byte by byte; `stream`: bytes into an answer's
@@ -13,6 +14,7 @@
 //!
 //! This crate never reads the environment and never logs a key or a prompt.
 
+pub mod bedrock;
 pub mod call;
 pub mod catalogue;
 mod chunks;
@@ -34,5 +36,5 @@ pub use error::{Dispatched, Error};
 pub use provider::Provider;
 pub use registry::{Listed, Providers};
 pub use resolve::{Reason, Resolved, Unknown};
-pub use settings::{ProviderSettings, Secret, Settings, environment};
+pub use settings::{Aws, ProviderSettings, Secret, Settings, environment};
 pub use transport::{BuildError, http_client};

@@ -3,6 +3,7 @@
 use turnwise_core::fault::Faults;
 use turnwise_core::generation::{Completion, Generation};
 
+use crate::bedrock::Bedrock;
 use crate::call::{Call, EventStream};
 use crate::echo::Echo;
 use crate::error::Error;
@@ -15,6 +16,8 @@ pub enum Provider {
     Echo(Echo),
     /// Any upstream that speaks OpenAI's chat completions.
     OpenAi(OpenAi),
+    /// Amazon Bedrock, by Converse.
+    Bedrock(Bedrock),
 }
 
 impl Provider {
@@ -24,6 +27,7 @@ impl Provider {
         match self {
             Self::Echo(_) => Echo::PROVIDER,
             Self::OpenAi(upstream) => upstream.name(),
+            Self::Bedrock(upstream) => upstream.name(),
         }
     }
 
@@ -32,7 +36,7 @@ impl Provider {
     pub(crate) fn own_server(&self) -> Option<&OpenAi> {
         match self {
             Self::OpenAi(upstream) => Some(upstream).filter(|upstream| upstream.is_at_own_address()),
-            Self::Echo(_) => None,
+            Self::Echo(_) | Self::Bedrock(_) => None,
         }
     }
 
@@ -44,10 +48,8 @@ impl Provider {
     pub fn check(&self, generation: &Generation) -> Result<Vec<String>, Faults> {
         match self {
             // What an OpenAI-compatible upstream does not know it judges itself.
-            Self::Echo(_) | Self::OpenAi(_) => {
-                let _ = generation;
-                Ok(Vec::new())
-            }
+            Self::Echo(_) | Self::OpenAi(_) => Ok(Vec::new()),
+            Self::Bedrock(upstream) => upstream.check(generation),
         }
     }
 
@@ -60,6 +62,7 @@ impl Provider {
         match self {
             Self::Echo(echo) => echo.complete(call).await,
             Self::OpenAi(upstream) => upstream.complete(call).await,
+            Self::Bedrock(upstream) => upstream.complete(call).await,
         }
     }
 
@@ -72,6 +75,7 @@ impl Provider {
         match self {
             Self::Echo(echo) => echo.stream(call),
             Self::OpenAi(upstream) => upstream.stream(call).await,
+            Self::Bedrock(upstream) => upstream.stream(call).await,
         }
     }
 
@@ -84,6 +88,19 @@ impl Provider {
         match self {
             Self::Echo(_) => Ok(vec![Echo::MODEL.to_owned()]),
             Self::OpenAi(upstream) => upstream.models().await,
+            Self::Bedrock(upstream) => upstream.models().await,
+        }
+    }
+
+    /// The tokens that `call` would take in, counted by the provider; `None` where it does
+    /// not count. Waited for no longer than an extra is worth.
+    ///
+    /// # Errors
+    /// As [`Provider::complete`].
+    pub async fn count(&self, call: &Call) -> Option<Result<u64, Error>> {
+        match self {
+            Self::Echo(_) | Self::OpenAi(_) => None,
+            Self::Bedrock(upstream) => Some(upstream.count(call).await),
         }
     }
 }

@@ -9,6 +9,7 @@ use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use turnwise_core::catalogue::{Catalogue, Model};
 use turnwise_core::fault::{Fault, Faults};
 
+use crate::bedrock::Bedrock;
 use crate::catalogue::{Format, KeyRule, Known, known};
 use crate::echo::Echo;
 use crate::endpoint::Endpoint;
@@ -123,7 +124,24 @@ fn configure(
     let given = given.and_then(|checked| faults.keep(checked));
     let key = settings.key.as_ref().map(|key| key_header(known, key));
     let key = key.and_then(|checked| faults.keep(checked));
+    match known.format {
+        Format::OpenAi => endpoint(known, given, key, transport).map(OpenAi::new).map(Provider::OpenAi),
+        Format::Bedrock => Bedrock::configured(known, given, key, &settings.aws, transport)
+            .unwrap_or_else(|found| {
+                faults.0.extend(found.0);
+                None
+            })
+            .map(Provider::Bedrock),
+    }
+}
 
+/// The way to a provider whose address and key are `given` and `key`, if they are enough.
+fn endpoint(
+    known: &'static Known,
+    given: Option<String>,
+    key: Option<(HeaderName, HeaderValue)>,
+    transport: &Arc<Transport>,
+) -> Option<Endpoint> {
     let at_own_address = given.is_some() && given != known.base_url;
     let needs_no_key = match known.key {
         KeyRule::Required => false,
@@ -134,10 +152,7 @@ fn configure(
     if key.is_none() && !needs_no_key {
         return None;
     }
-    let endpoint = Endpoint::new(known, base_url, key, Arc::clone(transport));
-    Some(match known.format {
-        Format::OpenAi => Provider::OpenAi(OpenAi::new(endpoint)),
-    })
+    Some(Endpoint::new(known, base_url, key, Arc::clone(transport)))
 }
 
 /// `url` without trailing slashes, if requests can be sent below it.
@@ -164,7 +179,7 @@ fn base_url(known: &Known, url: &str) -> Result<String, Fault> {
 fn key_header(known: &Known, key: &Secret) -> Result<(HeaderName, HeaderValue), Fault> {
     let plain = key.expose().bytes().all(|byte| byte.is_ascii_graphic()) && !key.expose().is_empty();
     let (name, value) = match known.format {
-        Format::OpenAi => (AUTHORIZATION, format!("Bearer {}", key.expose())),
+        Format::OpenAi | Format::Bedrock => (AUTHORIZATION, format!("Bearer {}", key.expose())),
     };
     let value = HeaderValue::from_str(&value).ok().filter(|_| plain);
     let mut value =
@@ -183,7 +198,8 @@ pub(crate) mod tests {
         let providers = rows
             .iter()
             .map(|(name, key, base_url)| {
-                let settings = ProviderSettings { key: given(key).map(Secret::new), base_url: given(base_url) };
+                let (key, base_url) = (given(key).map(Secret::new), given(base_url));
+                let settings = ProviderSettings { key, base_url, ..ProviderSettings::default() };
                 ((*name).to_owned(), settings)
             })
             .collect();

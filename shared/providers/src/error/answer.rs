@@ -2,7 +2,8 @@
 //!
 //! Upstreams agree on the status codes and hardly on the bodies: `{"error":{..}}`
 //! (OpenAI), `{"object":"error",..}` (Mistral, vLLM), `{"error":"text"}` (Ollama,
-//! xAI), `[{"error":{..}}]` (Gemini). All are read into one [`Signal`].
+//! xAI), `[{"error":{..}}]` (Gemini). All are read into one [`Signal`]. What Amazon's
+//! services call their errors is in [`aws`].
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 use turnwise_core::category::Category;
 
-use super::{Dispatched, Error};
+use super::{Dispatched, Error, aws};
 use crate::call::{Target, cut};
 use crate::settings::Secret;
 
@@ -28,7 +29,8 @@ const MAX_CODE_CHARS: usize = 64;
 pub(crate) fn refused(target: &Target, status: u16, headers: &HeaderMap, body: &[u8]) -> Error {
     let body = serde_json::from_slice(body).unwrap_or(Value::Null);
     let signal = Signal::read(&body);
-    let (category, code) = by_status(status, &signal);
+    let named = aws::name(headers, &body).and_then(|name| aws::judged(&name, signal.words(&body)));
+    let (category, code) = named.unwrap_or_else(|| by_status(status, &signal));
     let mut error = signal.into_error(target, category, code, &format!("HTTP {status}"));
     error.dispatched = dispatched(status);
     error.retryable &= !matches!(status, 300..=399 | 501);
@@ -50,6 +52,15 @@ pub(crate) fn in_body(target: &Target, body: &Value) -> Error {
         Some(status) => by_status(status, &signal),
         None => by_name(&signal).unwrap_or((Category::ApiError, "upstream_error")),
     };
+    signal.into_error(target, category, code, "an error in its answer")
+}
+
+/// The error that a stream of Amazon's ends with: the exception `name`, with `body`. The
+/// model had begun by then.
+pub(crate) fn exception(target: &Target, name: &str, body: &Value) -> Error {
+    let signal = Signal::read(body);
+    let judged = aws::judged(name, signal.words(body));
+    let (category, code) = judged.unwrap_or((Category::ApiError, "upstream_error"));
     signal.into_error(target, category, code, "an error in its answer")
 }
 
@@ -82,6 +93,11 @@ impl Signal {
         }
     }
 
+    /// The message, which some of Amazon's services write with a capital.
+    fn words<'a>(&'a self, body: &'a Value) -> &'a str {
+        self.message.as_deref().or_else(|| body.get("Message").and_then(Value::as_str)).unwrap_or_default()
+    }
+
     fn into_error(self, target: &Target, category: Category, code: &'static str, how: &str) -> Error {
         let invalid = category == Category::ValidationError;
         // The upstream's own code is worth more to the client than ours.
@@ -89,7 +105,7 @@ impl Signal {
         let param = self.param.filter(|param| invalid && param.chars().count() <= MAX_CODE_CHARS);
         let blamed =
             param.as_deref().filter(|param| is_name(param)).map_or(String::new(), |param| format!(" ({param})"));
-        let message = format!("{target} answered with {how}: {}{blamed}.", meaning(category));
+        let message = format!("{target} answered with {how}: {}{blamed}.", meaning(category, code));
 
         let mut error = Error::new(target, category, code, message, Dispatched::Maybe);
         error.detail = self.message.filter(|_| invalid).map(|words| Secret::new(cut(&words, MAX_DETAIL_CHARS)));
@@ -181,11 +197,12 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     exact.or_else(|| number("retry-after").and_then(seconds).filter(within))
 }
 
-fn meaning(category: Category) -> &'static str {
+fn meaning(category: Category, code: &str) -> &'static str {
     match category {
         Category::ValidationError => "it refused the request as invalid",
         Category::TimeoutError => "it took too long",
         Category::AuthenticationError => "it does not accept our key",
+        Category::AuthorizationError if code == "model_not_allowed" => "it does not let us use this model",
         Category::AuthorizationError => "it blocked the content",
         Category::RateLimitError => "too many requests",
         Category::CostLimitError => "our quota there is used up",

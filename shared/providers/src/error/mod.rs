@@ -4,13 +4,14 @@
 //! trouble on the way to and from it.
 
 mod answer;
+mod aws;
 
 use std::error::Error as StdError;
 use std::time::Duration;
 
 use turnwise_core::category::Category;
 
-pub(crate) use self::answer::{in_body, is_error, refused};
+pub(crate) use self::answer::{exception, in_body, is_error, refused};
 use crate::call::Target;
 use crate::settings::Secret;
 
