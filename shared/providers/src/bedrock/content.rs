@@ -50,10 +50,6 @@ impl<'a> Writer<'a> {
         Self { family, faults, dropped: BTreeSet::new(), documents: BTreeSet::new() }
     }
 
-    pub(super) fn family(&self) -> Family {
-        self.family
-    }
-
     /// `system`, one block for each text.
     pub(super) fn system(&mut self, texts: &[Text]) -> Vec<Value> {
         let mut blocks = Vec::new();

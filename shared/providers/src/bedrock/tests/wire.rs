@@ -226,10 +226,8 @@ fn a_regions_address_is_amazons() {
     let address = |rows: &[(&str, &str)]| {
         let settings = Settings::read(|name| rows.iter().find(|row| row.0 == name).map(|row| row.1.to_owned()));
         let provider = Providers::new(&settings).unwrap().resolve(Some("bedrock/m")).unwrap().provider;
-        match &*provider {
-            crate::Provider::Bedrock(bedrock) => (bedrock.runtime.url("/x"), bedrock.control.url("/x")),
-            _ => panic!("no Bedrock"),
-        }
+        let crate::Provider::Bedrock(bedrock) = &*provider else { panic!("no Bedrock") };
+        (bedrock.runtime.url("/x"), bedrock.control.url("/x"))
     };
     let own = |url: &str| (format!("{url}/x"), format!("{url}/x"));
     let rows = [("AWS_REGION", "eu-west-1"), KEYS[0], KEYS[1]];
