@@ -156,8 +156,11 @@ impl Builder {
     }
 
     fn settings(&self, provider: &ScriptedProvider) -> Settings {
-        let openai =
-            ProviderSettings { key: Some(Secret::new(PROVIDER_KEY)), base_url: Some(provider.base_url().to_owned()) };
+        let openai = ProviderSettings {
+            key: Some(Secret::new(PROVIDER_KEY)),
+            base_url: Some(provider.base_url().to_owned()),
+            ..ProviderSettings::default()
+        };
         let providers = self.has_openai.then(|| ("openai".to_owned(), openai));
         Settings { providers: providers.into_iter().collect(), default_model: None }
     }
