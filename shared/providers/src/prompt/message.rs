@@ -16,6 +16,11 @@ const OPENING: &str = ".";
 /// must not keep its conversation from going on.
 const RAW_ARGUMENTS: &str = "raw_arguments";
 
+/// What the `format` of a thought begins with, by the format whose models signed it: theirs
+/// alone take it back, to all others it is no signature at all.
+const SIGNERS: [(&str, &str); 4] =
+    [("anthropic", "anthropic-"), ("gemini", "google-"), ("gemini", "gemini-"), ("bedrock", "bedrock-")];
+
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Speaker {
@@ -31,9 +36,9 @@ pub(crate) struct Turn {
     pub(crate) parts: Vec<Part>,
 }
 
-/// What the system says, and the turns. Messages of one speaker in a row are one turn;
+/// What the system says, and the turns, for the format called `own`. Messages of one speaker in a row are one turn;
 /// what tools gave stands before all else in the user's.
-pub(super) fn read(messages: &[Value], faults: &mut Faults) -> (Vec<Text>, Vec<Turn>) {
+pub(super) fn read(messages: &[Value], own: &str, faults: &mut Faults) -> (Vec<Text>, Vec<Turn>) {
     let names = call_names(messages);
     let (mut system, mut turns): (Vec<Text>, Vec<Turn>) = (Vec::new(), Vec::new());
     for (index, message) in messages.iter().enumerate() {
@@ -54,7 +59,7 @@ pub(super) fn read(messages: &[Value], faults: &mut Faults) -> (Vec<Text>, Vec<T
                 say(&mut turns, Speaker::User, parts);
             }
             Some("assistant") => {
-                let mut parts = assistant(message, &place, faults);
+                let mut parts = assistant(message, own, &place, faults);
                 put_cache_control(&mut parts, message);
                 say(&mut turns, Speaker::Assistant, parts);
             }
@@ -97,8 +102,8 @@ fn say(turns: &mut Vec<Turn>, speaker: Speaker, parts: Vec<Part>) {
     }
 }
 
-fn assistant(message: &Value, place: &str, faults: &mut Faults) -> Vec<Part> {
-    let mut parts = thoughts(message);
+fn assistant(message: &Value, own: &str, place: &str, faults: &mut Faults) -> Vec<Part> {
+    let mut parts = thoughts(message, own);
     parts.extend(part::content(&message["content"], &format!("{place}.content"), faults));
     parts.extend(message["refusal"].as_str().and_then(|text| Part::text(text, None)));
     for (index, call) in message["tool_calls"].as_array().into_iter().flatten().enumerate() {
@@ -139,10 +144,14 @@ fn arguments(written: &Value) -> Map<String, Value> {
 }
 
 /// What the model thought, as far as its provider can take it back: what is not signed is
-/// nobody's.
-fn thoughts(message: &Value) -> Vec<Part> {
+/// nobody's, and what another format's models have signed, in a conversation that moved, is theirs.
+fn thoughts(message: &Value, own: &str) -> Vec<Part> {
     let details = message[REASONING_DETAILS].as_array().into_iter().flatten();
-    let thoughts = details.filter_map(|detail| {
+    let is_anothers = |detail: &&Value| {
+        let format = detail["format"].as_str().unwrap_or_default();
+        SIGNERS.iter().any(|(signer, prefix)| *signer != own && format.starts_with(prefix))
+    };
+    let thoughts = details.filter(|detail| !is_anothers(detail)).filter_map(|detail| {
         let text = |name: &str| detail[name].as_str().unwrap_or_default().to_owned();
         match detail["type"].as_str() {
             Some("reasoning.text") if !text("signature").is_empty() => {
@@ -188,7 +197,7 @@ mod tests {
 
     fn check(messages: &Value, system: &[&str], expected: &[(Speaker, Vec<Part>)]) {
         let mut faults = Faults::default();
-        let (said, turns) = read(messages.as_array().unwrap(), &mut faults);
+        let (said, turns) = read(messages.as_array().unwrap(), "anthropic", &mut faults);
         let said: Vec<&str> = said.iter().map(|text| text.text.as_str()).collect();
         let turns: Vec<_> = turns.into_iter().map(|turn| (turn.speaker, turn.parts)).collect();
         assert_eq!((said.as_slice(), turns.as_slice(), faults.0.len()), (system, expected, 0));
@@ -281,5 +290,27 @@ mod tests {
                 ),
             ],
         );
+    }
+
+    #[test]
+    fn a_thought_goes_back_to_those_who_signed_it() {
+        let message = |format: &str| {
+            json!({"role": "assistant", "content": "b", "reasoning_details": [
+                {"type": "reasoning.text", "text": "t", "signature": "s", "format": format}]})
+        };
+        let parts = |format: &str, own: &str| {
+            let messages = [json!({"role": "user", "content": "a"}), message(format)];
+            read(&messages, own, &mut Faults::default()).1[1].parts.len()
+        };
+        for (format, own, expected) in [
+            ("anthropic-claude-v1", "anthropic", 2),
+            ("anthropic-claude-v1", "bedrock", 1),
+            ("bedrock-converse-v1", "bedrock", 2),
+            ("google-gemini-v1", "anthropic", 1),
+            ("google-gemini-v1", "gemini", 2),
+            ("unknown", "gemini", 2),
+        ] {
+            assert_eq!(parts(format, own), expected, "{format} for {own}");
+        }
     }
 }

@@ -137,7 +137,7 @@ impl Prompt {
         (prompt.tools, prompt.choice) = (tools, choice);
         prompt.format = fields.format();
         let messages = fields.fields.get("messages").and_then(Value::as_array).cloned().unwrap_or_default();
-        (prompt.system, prompt.turns) = message::read(&messages, &mut fields.faults);
+        (prompt.system, prompt.turns) = message::read(&messages, own, &mut fields.faults);
         if prompt.turns.is_empty() && fields.faults.0.is_empty() {
             fields.faults.add("messages", "There is no message that says something to the model.");
         }
