@@ -98,7 +98,8 @@ impl Builder {
     /// `provider` is configured too, with `key` at `base_url`.
     #[must_use]
     pub fn with_provider(mut self, provider: &'static str, base_url: &str, key: &str) -> Self {
-        let settings = ProviderSettings { key: Some(Secret::new(key)), base_url: Some(base_url.to_owned()) };
+        let (key, base_url) = (Some(Secret::new(key)), Some(base_url.to_owned()));
+        let settings = ProviderSettings { key, base_url, ..ProviderSettings::default() };
         self.settings.push((provider, settings));
         self
     }
@@ -177,8 +178,11 @@ impl Builder {
     }
 
     fn settings(&self, provider: &ScriptedProvider) -> Settings {
-        let openai =
-            ProviderSettings { key: Some(Secret::new(PROVIDER_KEY)), base_url: Some(provider.base_url().to_owned()) };
+        let openai = ProviderSettings {
+            key: Some(Secret::new(PROVIDER_KEY)),
+            base_url: Some(provider.base_url().to_owned()),
+            ..ProviderSettings::default()
+        };
         let openai = self.has_openai.then_some(("openai", openai));
         let providers = openai.into_iter().chain(self.settings.iter().cloned());
         let providers = providers.map(|(name, settings)| (name.to_owned(), settings)).collect();

@@ -4,13 +4,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use turnwise_core::limits::SWEEP_EVERY;
 use turnwise_engine::upstream::policy::CallPolicy;
 use turnwise_providers::{Providers, Settings as ProviderSettings};
 
 /// Most days that a retention may have: ten years. A larger number is a mistake in its unit.
 const MAX_RETENTION_DAYS: i64 = 3653;
+
+/// What the variables of Amazon Web Services begin with.
+const AWS: &str = "AWS_";
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -118,6 +121,9 @@ pub(crate) struct Settings {
     /// What a request without a model gets, `provider/model`.
     #[arg(long, env = "TURNWISE_DEFAULT_MODEL", global = true)]
     pub(crate) default_model: Option<String>,
+    /// Whether AWS credentials and a region in the environment make Bedrock a provider.
+    #[arg(long, env = "TURNWISE_BEDROCK", default_value_t = true, action = ArgAction::Set, global = true)]
+    pub(crate) bedrock: bool,
 }
 
 #[derive(Debug, Args)]
@@ -136,8 +142,9 @@ impl Settings {
     /// # Errors
     /// Every malformed setting, all at once.
     pub(crate) fn providers(&self) -> anyhow::Result<Providers> {
+        let offered = |name: &str| variable(name).filter(|_| self.bedrock || !name.starts_with(AWS));
         let settings =
-            ProviderSettings { default_model: self.default_model.clone(), ..ProviderSettings::read(variable) };
+            ProviderSettings { default_model: self.default_model.clone(), ..ProviderSettings::read(offered) };
         Providers::new(&settings).context("the settings of the providers are not valid")
     }
 

@@ -41,10 +41,23 @@ pub enum Format {
     /// OpenAI's chat completions.
     #[default]
     OpenAi,
-    /// Google's Gemini API.
-    Gemini,
     /// Anthropic's Messages API.
     Anthropic,
+    /// Google's Gemini API.
+    Gemini,
+    /// Amazon Bedrock's Converse.
+    Bedrock,
+}
+
+impl Known {
+    /// What has to be set for it to be configured, as a clause for people.
+    pub(crate) fn wanted(&self) -> &str {
+        match self.format {
+            Format::Bedrock => "AWS_REGION, with AWS credentials or AWS_BEARER_TOKEN_BEDROCK",
+            Format::OpenAi | Format::Anthropic | Format::Gemini if self.base_url.is_some() => &self.key_variable,
+            Format::OpenAi | Format::Anthropic | Format::Gemini => &self.base_url_variable,
+        }
+    }
 }
 
 /// Whether a provider can be called without a key.
@@ -96,10 +109,8 @@ mod tests {
     #[test]
     fn the_shipped_file_is_read_whole() {
         let names: Vec<&str> = known().iter().map(|known| known.name.as_str()).collect();
-        assert_eq!(
-            names,
-            ["openai", "anthropic", "openrouter", "groq", "mistral", "deepseek", "xai", "gemini", "ollama"]
-        );
+        let own = ["openai", "anthropic", "openrouter", "groq", "mistral", "deepseek", "xai", "gemini", "ollama"];
+        assert_eq!(names, [&own[..], &["bedrock"]].concat());
     }
 
     #[test]
@@ -110,6 +121,8 @@ mod tests {
                 Format::OpenAi => "/v1",
                 Format::Anthropic => ".com",
                 Format::Gemini => "/v1beta",
+                // Its address depends on the region.
+                Format::Bedrock => "",
             };
             assert!(base_url.starts_with("https://") && base_url.ends_with(end), "{base_url}");
         }

@@ -73,10 +73,15 @@ impl Endpoint {
         Target { provider: self.known.name.clone(), model: model.to_owned() }
     }
 
+    /// The URL of what is at `path`, which begins with a slash.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url)
+    }
+
     /// A request for what is at `path`, which begins with a slash.
     pub(crate) fn get(&self, target: &Target, path: &str) -> Result<RequestBuilder, Error> {
         let client = self.transport.client(target, None)?;
-        Ok(client.get(format!("{}{path}", self.base_url)).headers(self.headers.clone()).timeout(QUICK_TIMEOUT))
+        Ok(client.get(self.url(path)).headers(self.headers.clone()).timeout(QUICK_TIMEOUT))
     }
 
     /// A request that sends `body`, JSON, to `path`. A connection that takes longer than
@@ -89,7 +94,7 @@ impl Endpoint {
         connect_timeout: Option<Duration>,
     ) -> Result<RequestBuilder, Error> {
         let client = self.transport.client(target, connect_timeout)?;
-        let request = client.post(format!("{}{path}", self.base_url)).headers(self.headers.clone());
+        let request = client.post(self.url(path)).headers(self.headers.clone());
         Ok(request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(body))
     }
 
@@ -108,18 +113,27 @@ impl Endpoint {
     /// The JSON that is at `path`.
     pub(crate) async fn fetch(&self, target: &Target, path: &str) -> Result<Value, Error> {
         let response = self.send(target, self.get(target, path)?).await?;
-        let body = read(target, response, MAX_ANSWER_BYTES).await?;
-        serde_json::from_slice(&body).map_err(|cause| error::malformed(target, "is not JSON").with_source(cause))
+        read_json(target, response).await
     }
 
     /// The names under `key` of the list under `list` in the JSON that is at `path`.
     pub(crate) async fn names(&self, path: &str, list: &str, key: &str) -> Result<Vec<String>, Error> {
         let target = self.target("models");
-        let answer = self.fetch(&target, path).await?;
-        let list = answer.get(list).and_then(Value::as_array);
-        let list = list.ok_or_else(|| error::malformed(&target, "has no list"))?;
-        Ok(list.iter().filter_map(|model| model.get(key)?.as_str()).map(str::to_owned).collect())
+        names_in(&target, &self.fetch(&target, path).await?, list, key)
     }
+}
+
+/// The names under `key` of the list under `list` in `answer`.
+pub(crate) fn names_in(target: &Target, answer: &Value, list: &str, key: &str) -> Result<Vec<String>, Error> {
+    let list = answer.get(list).and_then(Value::as_array);
+    let list = list.ok_or_else(|| error::malformed(target, "has no list"))?;
+    Ok(list.iter().filter_map(|model| model.get(key)?.as_str()).map(str::to_owned).collect())
+}
+
+/// The JSON that is the body of `response`.
+pub(crate) async fn read_json(target: &Target, response: Response) -> Result<Value, Error> {
+    let body = read(target, response, MAX_ANSWER_BYTES).await?;
+    serde_json::from_slice(&body).map_err(|cause| error::malformed(target, "is not JSON").with_source(cause))
 }
 
 /// The body of `response`.

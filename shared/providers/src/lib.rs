@@ -6,7 +6,8 @@
 //! - [`call`]: what is asked, and the stream that answers
 //! - [`error`]: what can go wrong upstream, and whether the call may have run
 //! - [`openai`]: OpenAI's chat completions, which most upstreams speak
-//! - [`anthropic`]: Anthropic's Messages API; [`gemini`]: Google's Gemini API
+//! - [`anthropic`]: Anthropic's Messages API; [`gemini`]: Google's Gemini API;
+//!   [`bedrock`]: Amazon Bedrock's Converse
 //! - [`echo`]: `local/echo`, which needs no key and no network
 //! - [`settings`]: keys and addresses, passed in; [`catalogue`]: the known providers as data
 //! - [`sse`]: server-sent events, parsed byte by byte; `stream`: bytes into an answer's
@@ -15,6 +16,7 @@
 //! This crate never reads the environment and never logs a key or a prompt.
 
 pub mod anthropic;
+pub mod bedrock;
 pub mod call;
 pub mod catalogue;
 mod chunks;
@@ -37,5 +39,5 @@ pub use error::{Dispatched, Error};
 pub use provider::Provider;
 pub use registry::{Listed, Providers};
 pub use resolve::{Reason, Resolved, Unknown};
-pub use settings::{ProviderSettings, Secret, Settings, environment};
+pub use settings::{Aws, ProviderSettings, Secret, Settings, environment};
 pub use transport::{BuildError, http_client};

@@ -4,6 +4,7 @@ use turnwise_core::fault::Faults;
 use turnwise_core::generation::{Completion, Generation};
 
 use crate::anthropic::Anthropic;
+use crate::bedrock::Bedrock;
 use crate::call::{Call, EventStream};
 use crate::echo::Echo;
 use crate::error::Error;
@@ -21,6 +22,8 @@ pub enum Provider {
     Gemini(Gemini),
     /// Anthropic's Messages API.
     Anthropic(Anthropic),
+    /// Amazon Bedrock, by Converse.
+    Bedrock(Bedrock),
 }
 
 impl Provider {
@@ -32,6 +35,7 @@ impl Provider {
             Self::OpenAi(upstream) => upstream.name(),
             Self::Anthropic(upstream) => upstream.name(),
             Self::Gemini(upstream) => upstream.name(),
+            Self::Bedrock(upstream) => upstream.name(),
         }
     }
 
@@ -44,6 +48,7 @@ impl Provider {
             Self::OpenAi(upstream) => upstream.credential(),
             Self::Anthropic(upstream) => upstream.credential(),
             Self::Gemini(upstream) => upstream.credential(),
+            Self::Bedrock(upstream) => upstream.credential(),
         }
     }
 
@@ -52,7 +57,7 @@ impl Provider {
     pub(crate) fn own_server(&self) -> Option<&OpenAi> {
         match self {
             Self::OpenAi(upstream) => Some(upstream).filter(|upstream| upstream.is_at_own_address()),
-            Self::Echo(_) | Self::Anthropic(_) | Self::Gemini(_) => None,
+            Self::Echo(_) | Self::Anthropic(_) | Self::Gemini(_) | Self::Bedrock(_) => None,
         }
     }
 
@@ -62,7 +67,7 @@ impl Provider {
         match self {
             Self::Echo(_) => false,
             Self::OpenAi(upstream) => upstream.takes_thoughts(),
-            Self::Anthropic(_) | Self::Gemini(_) => true,
+            Self::Anthropic(_) | Self::Gemini(_) | Self::Bedrock(_) => true,
         }
     }
 
@@ -75,8 +80,9 @@ impl Provider {
         match self {
             Self::Echo(_) => Ok(Vec::new()),
             Self::OpenAi(upstream) => Ok(upstream.check(generation)),
-            Self::Gemini(_) => Gemini::check(generation),
             Self::Anthropic(upstream) => upstream.check(generation),
+            Self::Gemini(_) => Gemini::check(generation),
+            Self::Bedrock(upstream) => upstream.check(generation),
         }
     }
 
@@ -91,6 +97,7 @@ impl Provider {
             Self::OpenAi(upstream) => upstream.complete(call).await,
             Self::Gemini(upstream) => upstream.complete(call).await,
             Self::Anthropic(upstream) => upstream.complete(call).await,
+            Self::Bedrock(upstream) => upstream.complete(call).await,
         }
     }
 
@@ -105,6 +112,7 @@ impl Provider {
             Self::OpenAi(upstream) => upstream.stream(call).await,
             Self::Gemini(upstream) => upstream.stream(call).await,
             Self::Anthropic(upstream) => upstream.stream(call).await,
+            Self::Bedrock(upstream) => upstream.stream(call).await,
         }
     }
 
@@ -119,6 +127,7 @@ impl Provider {
             Self::OpenAi(upstream) => upstream.models().await,
             Self::Anthropic(upstream) => upstream.models().await,
             Self::Gemini(upstream) => upstream.models().await,
+            Self::Bedrock(upstream) => upstream.models().await,
         }
     }
 
@@ -132,6 +141,7 @@ impl Provider {
             Self::Echo(_) | Self::OpenAi(_) => None,
             Self::Gemini(upstream) => Some(upstream.count(call).await),
             Self::Anthropic(upstream) => Some(upstream.count(call).await),
+            Self::Bedrock(upstream) => Some(upstream.count(call).await),
         }
     }
 }

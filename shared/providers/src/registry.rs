@@ -10,6 +10,7 @@ use turnwise_core::catalogue::{Catalogue, Model};
 use turnwise_core::fault::{Fault, Faults};
 
 use crate::anthropic::{self, Anthropic};
+use crate::bedrock::Bedrock;
 use crate::catalogue::{Format, KeyRule, Known, known};
 use crate::echo::Echo;
 use crate::endpoint::Endpoint;
@@ -125,7 +126,26 @@ fn configure(
     let given = given.and_then(|checked| faults.keep(checked));
     let key = settings.key.as_ref().map(|key| key_header(known, key));
     let key = key.and_then(|checked| faults.keep(checked));
+    match known.format {
+        Format::OpenAi => endpoint(known, given, key, transport).map(OpenAi::new).map(Provider::OpenAi),
+        Format::Anthropic => endpoint(known, given, key, transport).map(Anthropic::new).map(Provider::Anthropic),
+        Format::Gemini => endpoint(known, given, key, transport).map(Gemini::new).map(Provider::Gemini),
+        Format::Bedrock => Bedrock::configured(known, given, key, &settings.aws, transport)
+            .unwrap_or_else(|found| {
+                faults.0.extend(found.0);
+                None
+            })
+            .map(Provider::Bedrock),
+    }
+}
 
+/// The way to a provider whose address and key are `given` and `key`, if they are enough.
+fn endpoint(
+    known: &'static Known,
+    given: Option<String>,
+    key: Option<(HeaderName, HeaderValue)>,
+    transport: &Arc<Transport>,
+) -> Option<Endpoint> {
     let at_own_address = given.is_some() && given != known.base_url;
     let needs_no_key = match known.key {
         KeyRule::Required => false,
@@ -137,15 +157,10 @@ fn configure(
         return None;
     }
     let version = match known.format {
-        Format::OpenAi | Format::Gemini => None,
+        Format::OpenAi | Format::Gemini | Format::Bedrock => None,
         Format::Anthropic => Some(anthropic::VERSION),
     };
-    let endpoint = Endpoint::new(known, base_url, key.into_iter().chain(version), Arc::clone(transport));
-    Some(match known.format {
-        Format::OpenAi => Provider::OpenAi(OpenAi::new(endpoint)),
-        Format::Gemini => Provider::Gemini(Gemini::new(endpoint)),
-        Format::Anthropic => Provider::Anthropic(Anthropic::new(endpoint)),
-    })
+    Some(Endpoint::new(known, base_url, key.into_iter().chain(version), Arc::clone(transport)))
 }
 
 /// `url` without trailing slashes, if requests can be sent below it.
@@ -167,6 +182,7 @@ fn base_url(known: &Known, url: &str) -> Result<String, Fault> {
         // The convention leaves the version out; whoever adds it means the same.
         Format::Anthropic => ("/v1/messages", "/v1"),
         Format::Gemini => ("/models", ""),
+        Format::Bedrock => ("/model", ""),
     };
     if trimmed.ends_with(path) {
         return Err(fault(&format!("A base URL ends where {path} begins.")));
@@ -178,7 +194,7 @@ fn base_url(known: &Known, url: &str) -> Result<String, Fault> {
 fn key_header(known: &Known, key: &Secret) -> Result<(HeaderName, HeaderValue), Fault> {
     let plain = key.expose().bytes().all(|byte| byte.is_ascii_graphic()) && !key.expose().is_empty();
     let (name, value) = match known.format {
-        Format::OpenAi => (AUTHORIZATION, format!("Bearer {}", key.expose())),
+        Format::OpenAi | Format::Bedrock => (AUTHORIZATION, format!("Bearer {}", key.expose())),
         Format::Gemini => (gemini::KEY_HEADER, key.expose().to_owned()),
         Format::Anthropic => (anthropic::KEY_HEADER, key.expose().to_owned()),
     };
@@ -199,7 +215,8 @@ pub(crate) mod tests {
         let providers = rows
             .iter()
             .map(|(name, key, base_url)| {
-                let settings = ProviderSettings { key: given(key).map(Secret::new), base_url: given(base_url) };
+                let (key, base_url) = (given(key).map(Secret::new), given(base_url));
+                let settings = ProviderSettings { key, base_url, ..ProviderSettings::default() };
                 ((*name).to_owned(), settings)
             })
             .collect();

@@ -81,7 +81,7 @@ pub enum Reason {
     NotConfigured {
         /// The provider's name.
         provider: String,
-        /// The environment variable that configures it.
+        /// The environment variable that configures it, or all of them as a clause.
         variable: String,
     },
     /// Nobody knows it.
@@ -209,8 +209,7 @@ fn chat_models(id: &str) -> impl Iterator<Item = &'static Model> {
 /// That `provider` is not configured, if it is one we could call.
 fn not_configured(provider: &str) -> Option<Reason> {
     let known = known().iter().find(|known| known.name == provider)?;
-    let variable = if known.base_url.is_some() { &known.key_variable } else { &known.base_url_variable };
-    Some(Reason::NotConfigured { provider: known.name.clone(), variable: variable.clone() })
+    Some(Reason::NotConfigured { provider: known.name.clone(), variable: known.wanted().to_owned() })
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! What an upstream says when it does not answer.
 //!
 //! Upstreams agree on the status codes and hardly on the bodies: `{"error":{..}}`
-//! (OpenAI), `{"type":"error","error":{..}}` (Anthropic), `{"object":"error",..}` (Mistral, vLLM), `{"error":"text"}` (Ollama,
-//! xAI), `[{"error":{..}}]` (Gemini). All are read into one [`Signal`].
+//! (OpenAI), `{"type":"error","error":{..}}` (Anthropic), `{"object":"error",..}` (Mistral,
+//! vLLM), `{"error":"text"}` (Ollama, xAI), `[{"error":{..}}]` (Gemini). All are read into
+//! one [`Signal`]. What Amazon's services call their errors is in [`aws`].
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use serde_json::Value;
 use turnwise_core::category::Category;
 
 use super::details::Details;
-use super::{Dispatched, Error};
+use super::{Dispatched, Error, aws};
 use crate::call::{Target, cut};
 use crate::settings::Secret;
 
@@ -37,7 +38,8 @@ const MAX_CODE_CHARS: usize = 64;
 pub(crate) fn refused(target: &Target, status: u16, headers: &HeaderMap, body: &[u8]) -> Error {
     let body = serde_json::from_slice(body).unwrap_or(Value::Null);
     let signal = Signal::read(&body);
-    let (category, code) = by_status(status, &signal);
+    let named = aws::name(headers, &body).and_then(|name| aws::judged(&name, signal.words(&body)));
+    let (category, code) = named.unwrap_or_else(|| by_status(status, &signal));
     let mut error = signal.into_error(target, category, code, &format!("HTTP {status}"));
     error.dispatched = dispatched(status);
     error.retryable &= !matches!(status, 300..=399 | 501);
@@ -61,6 +63,15 @@ pub(crate) fn in_body(target: &Target, body: &Value) -> Error {
         None if signal.is_spent(None) => (Category::CostLimitError, "insufficient_quota"),
         None => by_name(&signal).unwrap_or((Category::ApiError, "upstream_error")),
     };
+    signal.into_error(target, category, code, "an error in its answer")
+}
+
+/// The error that a stream of Amazon's ends with: the exception `name`, with `body`. The
+/// model had begun by then.
+pub(crate) fn exception(target: &Target, name: &str, body: &Value) -> Error {
+    let signal = Signal::read(body);
+    let judged = aws::judged(name, signal.words(body));
+    let (category, code) = judged.unwrap_or((Category::ApiError, "upstream_error"));
     signal.into_error(target, category, code, "an error in its answer")
 }
 
@@ -104,6 +115,11 @@ impl Signal {
             || (limited && SPENT_AT_429.iter().any(|words| message.contains(words)))
     }
 
+    /// The message, which some of Amazon's services write with a capital.
+    fn words<'a>(&'a self, body: &'a Value) -> &'a str {
+        self.message.as_deref().or_else(|| body.get("Message").and_then(Value::as_str)).unwrap_or_default()
+    }
+
     fn into_error(self, target: &Target, category: Category, code: &'static str, how: &str) -> Error {
         let invalid = category == Category::ValidationError;
         // The upstream's own code is worth more to the client than ours.
@@ -111,7 +127,7 @@ impl Signal {
         let param = self.param.filter(|param| invalid && param.chars().count() <= MAX_CODE_CHARS);
         let blamed =
             param.as_deref().filter(|param| is_name(param)).map_or(String::new(), |param| format!(" ({param})"));
-        let message = format!("{target} answered with {how}: {}{blamed}.", meaning(category));
+        let message = format!("{target} answered with {how}: {}{blamed}.", meaning(category, code));
 
         let mut error = Error::new(target, category, code, message, Dispatched::Maybe);
         error.detail = self.message.filter(|_| invalid).map(|words| Secret::new(cut(&words, MAX_DETAIL_CHARS)));
@@ -228,11 +244,12 @@ fn is_short(pause: &Duration) -> bool {
     !pause.is_zero() && *pause <= MAX_RETRY_AFTER
 }
 
-fn meaning(category: Category) -> &'static str {
+fn meaning(category: Category, code: &str) -> &'static str {
     match category {
         Category::ValidationError => "it refused the request as invalid",
         Category::TimeoutError => "it took too long",
         Category::AuthenticationError => "it does not accept our key",
+        Category::AuthorizationError if code == "model_not_allowed" => "it does not let us use this model",
         Category::AuthorizationError => "it blocked the content",
         Category::RateLimitError => "too many requests",
         Category::CostLimitError => "our quota there is used up",

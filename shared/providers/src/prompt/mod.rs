@@ -27,8 +27,7 @@ pub(crate) const OWN: [&str; 3] = ["anthropic", "gemini", "bedrock"];
 /// The `format` of a thought that Gemini signed, in OpenRouter's words.
 pub(crate) const GEMINI_THOUGHTS: &str = "google-gemini-v1";
 /// Whose signed thoughts each of [`OWN`] takes back, by how the names of their formats begin.
-/// What Bedrock serves are mostly Anthropic's models.
-const HOUSES: [(&str, &str); 3] = [("anthropic", "anthropic-"), ("gemini", "google-"), ("bedrock", "anthropic-")];
+const HOUSES: [(&str, &str); 3] = [("anthropic", "anthropic-"), ("gemini", "google-"), ("bedrock", "bedrock-")];
 
 /// Fields that every format understands or that are read here.
 const READ: [&str; 27] = [
