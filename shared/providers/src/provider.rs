@@ -1,7 +1,7 @@
 //! One provider, ready to be called.
 
 use turnwise_core::fault::Faults;
-use turnwise_core::generation::{Completion, Generation};
+use turnwise_core::generation::{Completion, Event, Generation};
 
 use crate::anthropic::Anthropic;
 use crate::bedrock::Bedrock;
@@ -83,6 +83,36 @@ impl Provider {
             Self::Anthropic(upstream) => upstream.check(generation),
             Self::Gemini(_) => Gemini::check(generation),
             Self::Bedrock(upstream) => upstream.check(generation),
+        }
+    }
+
+    /// What `call` is in the provider's words: the body that goes out, without a network.
+    /// `local/echo` has none.
+    ///
+    /// # Errors
+    /// When it cannot be said to this provider.
+    pub fn body(&self, call: &Call, streamed: bool) -> Result<Vec<u8>, Error> {
+        match self {
+            Self::Echo(_) => Ok(Vec::new()),
+            Self::OpenAi(upstream) => upstream.body(call, streamed),
+            Self::Anthropic(upstream) => upstream.body(call, streamed),
+            Self::Gemini(upstream) => upstream.body(call),
+            Self::Bedrock(upstream) => upstream.body(call),
+        }
+    }
+
+    /// What `recorded`, the bytes of a streamed answer to `call`, amount to, without a
+    /// network. Nothing of `local/echo`, which sends none.
+    ///
+    /// # Errors
+    /// As those of the stream that [`Provider::stream`] gives.
+    pub fn play(&self, call: &Call, recorded: &[u8]) -> Result<Vec<Event>, Error> {
+        match self {
+            Self::Echo(_) => Ok(Vec::new()),
+            Self::OpenAi(upstream) => upstream.play(call, recorded),
+            Self::Anthropic(upstream) => upstream.play(call, recorded),
+            Self::Gemini(upstream) => upstream.play(call, recorded),
+            Self::Bedrock(upstream) => upstream.play(call, recorded),
         }
     }
 

@@ -102,6 +102,19 @@ pub(crate) fn events_of(target: Target, mut response: Response, mut intake: impl
     })
 }
 
+/// The events of a stream that was recorded whole.
+///
+/// # Errors
+/// As the stream's, and its events are lost.
+pub(crate) fn play(mut intake: impl Intake, recorded: &[u8]) -> Result<Vec<Event>, Error> {
+    let mut events = Vec::new();
+    if intake.push(recorded, &mut events)? == Progress::More {
+        intake.end(&mut events)?;
+    }
+    events.push(Event::Finished);
+    Ok(events)
+}
+
 /// A stream read so far; does no I/O.
 #[derive(Debug)]
 pub(crate) struct Reader<R> {

@@ -32,7 +32,7 @@ use reqwest::{RequestBuilder, Response, Url};
 use serde_json::Value;
 use turnwise_core::category::Category;
 use turnwise_core::fault::Faults;
-use turnwise_core::generation::{Completion, Generation};
+use turnwise_core::generation::{Completion, Event, Generation};
 
 use self::answer::Answer;
 use self::path::Operation;
@@ -113,6 +113,20 @@ impl Bedrock {
         let response = self.control.send(&target, request).await?;
         let answer = endpoint::read_json(&target, response).await?;
         endpoint::names_in(&target, &answer, "modelSummaries", "modelId")
+    }
+
+    /// See [`Provider::body`](crate::Provider::body).
+    pub(crate) fn body(&self, call: &Call) -> Result<Vec<u8>, Error> {
+        let target = self.runtime.target(&call.generation.model);
+        Ok(self.write(&target, call)?.written.body.to_string().into_bytes())
+    }
+
+    /// See [`Provider::play`](crate::Provider::play).
+    pub(crate) fn play(&self, call: &Call, recorded: &[u8]) -> Result<Vec<Event>, Error> {
+        let target = self.runtime.target(&call.generation.model);
+        let request = self.write(&target, call)?;
+        let answer = Answer::new(target.clone(), Chunks::new(call), request.by_tool);
+        reading::play(stream::Stream::new(target, answer), recorded)
     }
 
     /// The request, for a call that may not have been checked.

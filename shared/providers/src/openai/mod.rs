@@ -13,7 +13,7 @@ use std::time::Duration;
 use reqwest::Response;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use turnwise_core::generation::{Completion, Generation};
+use turnwise_core::generation::{Completion, Event, Generation};
 use turnwise_core::limits::MAX_ANSWER_BYTES;
 
 use self::keep::Kept;
@@ -117,9 +117,20 @@ impl OpenAi {
         models
     }
 
+    /// See [`Provider::body`](crate::Provider::body).
+    pub(crate) fn body(&self, call: &Call, streamed: bool) -> Result<Vec<u8>, Error> {
+        let target = self.endpoint.target(&call.generation.model);
+        request::body(&target, &call.generation, streamed, &self.endpoint.known.quirks, self.refuses())
+    }
+
+    /// See [`Provider::play`](crate::Provider::play).
+    pub(crate) fn play(&self, call: &Call, recorded: &[u8]) -> Result<Vec<Event>, Error> {
+        let target = self.endpoint.target(&call.generation.model);
+        reading::play(reading::Reader::new(target.clone(), stream::Chunks::new(target)), recorded)
+    }
+
     async fn ask(&self, target: &Target, call: &Call, streamed: bool) -> Result<Response, Error> {
-        let quirks = &self.endpoint.known.quirks;
-        let body = request::body(target, &call.generation, streamed, quirks, self.refuses())?;
+        let body = self.body(call, streamed)?;
         let request = self.endpoint.post(target, "/chat/completions", body, call.connect_timeout)?;
         self.endpoint.send(target, request).await
     }
