@@ -19,16 +19,19 @@ pub enum Standard {
 /// it with every request. Any version is served the same.
 const ANTHROPIC_VERSION: &str = "anthropic-version";
 
-/// Routes of Anthropic's alone, and those that both have.
+/// Routes of Anthropic's alone.
 const MESSAGES: &str = "/v1/messages";
-const MODELS: &str = "/v1/models";
+
+/// Routes where both ask.
+const SHARED: [&str; 2] = ["/v1/models", "/v1/turns"];
 
 impl Standard {
     /// The standard of a request for `path`.
     #[must_use]
     pub fn of(path: &str, headers: &HeaderMap) -> Self {
         let is_in = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        let is_anthropics = is_in(MESSAGES) || (is_in(MODELS) && headers.contains_key(ANTHROPIC_VERSION));
+        let says_so = headers.contains_key(ANTHROPIC_VERSION) && SHARED.into_iter().any(is_in);
+        let is_anthropics = is_in(MESSAGES) || says_so;
         if is_anthropics { Self::Anthropic } else { Self::OpenAi }
     }
 
@@ -155,6 +158,7 @@ mod tests {
         check("/v1/messagesx", OpenAi, OpenAi);
         check("/v1/models", Anthropic, OpenAi);
         check("/v1/models/local/echo", Anthropic, OpenAi);
+        check("/v1/turns/k", Anthropic, OpenAi);
         check("/v1/chat/completions", OpenAi, OpenAi);
     }
 }

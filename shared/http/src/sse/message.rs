@@ -68,9 +68,11 @@ impl Shape for Message {
         vec![Told::aside(named("error", &json!(MessageErrorBody::from(error.error))))]
     }
 
-    /// The standard has an event for it.
-    fn progress(&mut self, _tokens: u64, _elapsed: Duration) -> Told {
-        Told::aside(named("ping", &json!({"type": "ping"})))
+    /// The standard has an event that says as much as that somebody is there; what is beside
+    /// its type its clients pass over.
+    fn progress(&mut self, tokens: u64, elapsed: Duration) -> Told {
+        let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(0);
+        Told::aside(named("ping", &json!({"type": "ping", "output_tokens": tokens, "elapsed_ms": elapsed_ms})))
     }
 }
 

@@ -76,7 +76,7 @@ fn without_ids(mut message: Value) -> Value {
 }
 
 /// Puts a stream's events together as the official clients do, and checks their order.
-fn put_together(events: &[Sse]) -> Value {
+pub(super) fn put_together(events: &[Sse]) -> Value {
     let mut message = Value::Null;
     let (mut open, mut arguments) = (None, String::new());
     for (place, event) in events.iter().enumerate() {

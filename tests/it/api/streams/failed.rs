@@ -30,6 +30,7 @@ async fn a_refusal_before_the_first_word_is_a_stream_for_whoever_looks_later() {
                     assert_eq!(check_stream(&whole)["output"], json!([]));
                 }
                 Shape::Chat => assert_eq!(kinds(&whole), ["turn", "error"]),
+                Shape::Messages => assert_eq!(kinds(&whole), ["message_start", "error"]),
                 Shape::Completions => assert_eq!(whole.len(), 1),
             }
             for after in numbers(&whole).into_iter().map(Some) {
@@ -67,7 +68,7 @@ async fn an_error_that_stays_is_the_answer_to_the_same_request() {
 
 #[tokio::test]
 async fn who_asks_again_for_what_failed_asks_for_another_attempt() {
-    for shape in [Shape::Chat, Shape::Completions] {
+    for shape in [Shape::Chat, Shape::Completions, Shape::Messages] {
         for restartable in [true, false] {
             let app = TestApp::start().await;
             app.provider.enqueue(scripted("broke").script());
