@@ -184,6 +184,17 @@ pub(in crate::api) fn tail(whole: &[Sse], after: Option<u64>) -> Vec<Sse> {
     whole.iter().filter(|event| number(event).is_none_or(|number| Some(number) > after)).cloned().collect()
 }
 
+/// The events without the model that a message's beginning names: of a turn that failed for
+/// good it is not kept.
+pub(in crate::api) fn nameless(mut events: Vec<Sse>) -> Vec<Sse> {
+    for event in events.iter_mut().filter(|event| event.event == "message_start") {
+        let mut body = event.json();
+        body["message"]["model"] = Value::Null;
+        event.data = body.to_string();
+    }
+    events
+}
+
 /// Checks that the events are those of the stream `stream`, all of them from its first one.
 pub(in crate::api) fn check_numbers(events: &[Sse], stream: u64) {
     let first = (stream - 1) * NUMBERS_PER_STREAM;
