@@ -39,6 +39,12 @@ impl<'a> Reader<'a> {
         Some(Self::new(path, fields))
     }
 
+    /// The objects of the list `values` at `path`, and a fault for each that is none.
+    pub(crate) fn list_of(path: &str, values: &'a [Value], faults: &mut Faults) -> Vec<Self> {
+        let objects = values.iter().enumerate();
+        objects.filter_map(|(index, value)| Self::of(format!("{path}[{index}]"), value, faults)).collect()
+    }
+
     /// The path of a field.
     pub(crate) fn at(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }

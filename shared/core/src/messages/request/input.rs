@@ -238,11 +238,3 @@ fn said(texts: Vec<Value>, has_calls: bool) -> Value {
         texts => json!(texts.iter().filter_map(|text| text["text"].as_str()).collect::<String>()),
     }
 }
-
-impl<'a> Reader<'a> {
-    /// The objects of the list `values` at `path`; a fault for each that is none.
-    fn list_of(path: &str, values: &'a [Value], faults: &mut Faults) -> Vec<Self> {
-        let objects = values.iter().enumerate();
-        objects.filter_map(|(index, value)| Self::of(format!("{path}[{index}]"), value, faults)).collect()
-    }
-}
