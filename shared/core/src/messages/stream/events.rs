@@ -46,6 +46,16 @@ struct Piece {
     block: Block,
 }
 
+impl Piece {
+    /// Whether it goes on with a call, and cannot begin one.
+    fn is_more_of_a_call(&self) -> bool {
+        match &self.block {
+            Block::ToolUse { name, .. } => name.is_empty(),
+            Block::Text(_) | Block::Thinking { .. } | Block::Redacted(_) => false,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Call {
     id: String,
@@ -122,6 +132,10 @@ impl BlockEvents {
 
     fn tell(&mut self, piece: Piece, events: &mut Vec<Value>) {
         if !self.continues(&piece) {
+            // More of a call that was whole, behind another block: white space at most.
+            if piece.is_more_of_a_call() {
+                return;
+            }
             self.stop(events);
             let index = self.blocks.len();
             events.push(json!({"type": "content_block_start", "index": index, "content_block": piece.block.begun()}));
@@ -177,7 +191,9 @@ impl BlockEvents {
         }
         let id = if call.id.is_empty() { unnamed_call(position) } else { call.id.clone() };
         let arguments = std::mem::take(&mut call.arguments) + delta.arguments;
-        let block = Block::ToolUse { id, name: delta.name.to_owned(), arguments, extra: delta.extra.cloned() };
+        // Only what begins a call has its name: some upstreams repeat it.
+        let name = if begins { delta.name.to_owned() } else { String::new() };
+        let block = Block::ToolUse { id, name, arguments, extra: delta.extra.cloned() };
         Some(Piece { origin: Origin::Call(delta.index), block })
     }
 }

@@ -194,6 +194,14 @@ fn calls_that_come_side_by_side_are_told_one_behind_the_other() {
 }
 
 #[test]
+fn what_comes_behind_a_call_that_is_stopped_begins_no_other() {
+    check(
+        &[call(0, "f", "{}"), json!({"content": "x"}), more(0, " "), json!({"content": "y"})],
+        &json!([{"type": "tool_use", "id": "call_0", "name": "f", "input": {}}, {"type": "text", "text": "xy"}]),
+    );
+}
+
+#[test]
 fn arguments_that_are_no_object_are_told_as_they_are() {
     check(
         &[call(0, "f", "{\"a\": [1"), call(1, "g", ""), call(2, "h", "[1]")],
