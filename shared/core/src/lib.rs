@@ -11,7 +11,9 @@
 //!   [`outline`]: the order in which an answer's pieces came
 //! - [`position`]: the numbers of a stream's events
 //! - [`items`]: OpenAI's items, in which responses and conversations speak, and the way to messages and back
+//! - [`messages`]: Anthropic's messages, in and out
 //! - [`compaction`]: how a long conversation is made short
+//! - `reader`, `raw`: requests read field by field, and put together as they are written
 //! - [`id`]: names of tenants, conversations, turns, projects
 //! - [`json`]: strict parsing, canonical form; [`digest`]: hashes over it
 //! - [`category`]: the 12 error categories and 4 severities
@@ -34,9 +36,12 @@ pub mod id;
 pub mod items;
 pub mod json;
 pub mod limits;
+pub mod messages;
 pub mod money;
 pub mod outline;
 pub mod position;
+mod raw;
+mod reader;
 pub mod rebuild;
 pub mod time;
 pub mod turn;

@@ -108,6 +108,12 @@ pub const MAX_METADATA_VALUE_CHARS: usize = 512;
 /// Longest name of a function tool, in characters, as both standards have it.
 pub const MAX_FUNCTION_NAME_CHARS: usize = 64;
 
+/// Longest name of a tool of a message's request, in characters, as Anthropic has it.
+pub const MAX_TOOL_NAME_CHARS: usize = 128;
+
+/// Least `budget_tokens` of `thinking`, as Anthropic has it.
+pub const MIN_THINKING_TOKENS: u64 = 1_024;
+
 /// Longest `safety_identifier`, in characters, as both standards have it.
 pub const MAX_SAFETY_IDENTIFIER_CHARS: usize = 64;
 

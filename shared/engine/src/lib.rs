@@ -9,6 +9,7 @@
 //! - [`memory`]: conversations read lately
 //! - [`conversations`]: created, looked at, changed by hand, erased
 //! - [`stats`]: what some days came to
+//! - `count`: how many tokens a request would send
 //! - [`models`]: what can be asked for, and whether a turn could run
 //! - [`work`]: turns of the queue and turns whose attempts died; [`sweep`]: due rows
 //!   without a message; [`locks`], [`dead_letters`]: what an operator sees and does
@@ -21,6 +22,7 @@
 
 pub mod clock;
 pub mod conversations;
+mod count;
 pub mod dead_letters;
 mod engine;
 pub mod error;

@@ -13,9 +13,13 @@ use turnwise_engine::clock::Clock;
 use turnwise_engine::turn::{Answer, Facts};
 
 use crate::app::App;
+use crate::error::Standard;
 
 /// Response header with the request's id; OpenAI's clients show it in their errors.
 const REQUEST_ID: &str = "x-request-id";
+
+/// The same for Anthropic's clients, on the routes where they ask.
+const MESSAGE_REQUEST_ID: &str = "request-id";
 
 /// When the invocation ends; put on the request by whoever serves the router.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +33,7 @@ pub struct RequestContext(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     id: String,
+    standard: Standard,
     deadline: Option<Timestamp>,
     began: Timestamp,
     clock: Clock,
@@ -76,6 +81,12 @@ impl RequestContext {
         &self.0.id
     }
 
+    /// Whose clients read the answer.
+    #[must_use]
+    pub fn standard(&self) -> Standard {
+        self.0.standard
+    }
+
     /// When the invocation ends, if it does.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
@@ -119,6 +130,7 @@ pub(crate) async fn attach(State(app): State<App>, mut request: Request, next: N
     let path = request.extensions().get::<MatchedPath>().map_or_else(|| request.uri().path(), MatchedPath::as_str);
     let context = RequestContext(Arc::new(Inner {
         id: format!("req_{}", app.engine.random.uuid_v7(clock.now()).simple()),
+        standard: Standard::of(request.uri().path(), request.headers()),
         deadline: request.extensions().get::<Deadline>().map(|deadline| deadline.0),
         began: clock.now(),
         clock,
@@ -130,6 +142,9 @@ pub(crate) async fn attach(State(app): State<App>, mut request: Request, next: N
     crate::error::name_request(&mut response, &context).await;
     context.note(|line| line.status = response.status().as_u16());
     if let Ok(id) = HeaderValue::from_str(context.id()) {
+        if context.standard() == Standard::Anthropic {
+            response.headers_mut().insert(MESSAGE_REQUEST_ID, id.clone());
+        }
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response

@@ -30,6 +30,8 @@ use crate::handlers;
         handlers::responses::delete::delete_response,
         handlers::responses::cancel::cancel_response,
         handlers::responses::input_items::list_input_items,
+        handlers::messages::create::create_message,
+        handlers::messages::count_tokens::count_message_tokens,
         handlers::threads::list_threads,
         handlers::threads::get_thread,
         handlers::conversations::delete::delete_thread,

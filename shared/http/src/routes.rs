@@ -181,6 +181,20 @@ pub const ROUTES: &[Route] = &[
         handler: || get(handlers::responses::input_items::list_input_items),
     },
     Route {
+        method: "POST",
+        path: "/v1/messages",
+        function: Function::Stream,
+        entry: Entry::Keyed,
+        handler: || post(handlers::messages::create::create_message),
+    },
+    Route {
+        method: "POST",
+        path: "/v1/messages/count_tokens",
+        function: Function::Conversations,
+        entry: Entry::Keyed,
+        handler: || post(handlers::messages::count_tokens::count_message_tokens),
+    },
+    Route {
         method: "GET",
         path: "/v1/threads",
         function: Function::Conversations,

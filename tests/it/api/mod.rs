@@ -15,6 +15,7 @@ mod interrupt;
 mod leaving;
 mod locks;
 mod logs;
+mod messages;
 mod openai;
 mod projects;
 mod provider_errors;
@@ -36,6 +37,7 @@ use turnwise_tests::scripted::{Gate, Script};
 
 const CHAT: &str = "/v1/chat";
 const COMPLETIONS: &str = "/v1/chat/completions";
+const MESSAGES: &str = "/v1/messages";
 
 /// The routes that make turns.
 const ROUTES: [&str; 2] = [CHAT, COMPLETIONS];

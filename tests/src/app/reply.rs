@@ -91,7 +91,8 @@ impl Sse {
             values.map(|value| value.strip_prefix(' ').unwrap_or(value)).collect::<Vec<_>>().join("\n")
         };
         let event = Self { event: field("event"), id: field("id"), data: field("data") };
-        (!event.data.is_empty() && event.event != "progress").then_some(event)
+        let is_progress = event.event == "progress" || event.event == "ping";
+        (!event.data.is_empty() && !is_progress).then_some(event)
     }
 
     /// The data's JSON.

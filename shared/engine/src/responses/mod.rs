@@ -32,6 +32,7 @@ pub mod read;
 mod references;
 
 pub use compact::Compacted;
+pub(crate) use read::stored_input;
 pub use read::{FoundResponse, ResponseInput};
 
 /// A request for a response.

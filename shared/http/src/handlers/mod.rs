@@ -21,6 +21,8 @@ pub(crate) mod chat;
 pub(crate) mod chat_completions;
 pub(crate) mod conversations;
 pub(crate) mod health;
+mod keyed;
+pub(crate) mod messages;
 pub(crate) mod models;
 pub(crate) mod openapi;
 pub(crate) mod providers;

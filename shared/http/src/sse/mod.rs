@@ -1,11 +1,13 @@
 //! A turn's frames as server-sent events.
 //!
 //! - [`reply`]: the streaming reply of a route
-//! - [`shape`]: how a route writes the frames; [`chat`], [`completion`], [`response`]: the three that do
+//! - [`shape`]: how a route writes the frames; [`chat`], [`completion`], [`message`], [`response`]:
+//!   the four that do
 //! - [`teller`]: what is told and what is left out, for a client that comes back
 
 mod chat;
 mod completion;
+mod message;
 mod response;
 mod shape;
 mod teller;
@@ -24,6 +26,7 @@ use turnwise_engine::turn::Facts;
 
 pub use self::chat::Chat;
 pub use self::completion::ChatCompletion;
+pub use self::message::Message;
 pub use self::response::Response as ResponseShape;
 pub use self::shape::{Shape, Told};
 use self::teller::Teller;

@@ -19,11 +19,11 @@ const PAUSES_MS: [u64; 6] = [500, 500, 400, 700, 3000, 1];
 
 /// What was told of progress: the tokens, and how long they took.
 fn progress(shape: Shape, asides: &[String]) -> Vec<(u64, u64)> {
-    let told = asides.iter().filter(|aside| aside.contains("progress"));
+    let told = asides.iter().filter(|aside| aside.contains("progress") || aside.contains("event: ping"));
     let told = told.map(|aside| {
         assert!(!aside.contains("id:"), "it has no number: {aside}");
         match shape {
-            Shape::Chat => {
+            Shape::Chat | Shape::Messages => {
                 let data = aside.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
                 let data: Value = serde_json::from_str(data).unwrap();
                 (data["output_tokens"].as_u64().unwrap(), data["elapsed_ms"].as_u64().unwrap())

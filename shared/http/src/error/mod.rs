@@ -1,22 +1,23 @@
 //! Every error's status, headers and body. The only place where an error becomes
 //! HTTP.
 //!
-//! The body is OpenAI's error object, which its clients read, and beside it what
-//! they ignore: category, severity, whether a retry may help.
+//! The body, in `body`, is an error object as the route's standard has it, and beside that
+//! what its clients ignore: category, severity, whether a retry may help.
+
+mod body;
 
 use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use turnwise_core::category::{Category, Severity};
+use turnwise_core::category::Category;
 use turnwise_core::fault::Faults;
 use turnwise_core::limits::{MAX_BODY_BYTES, MAX_QUEUED_TURNS};
 use turnwise_core::turn::{CONVERSATION_DELETED, Failure, Outcome};
 use turnwise_core::window::CONTEXT_EXCEEDED;
 use turnwise_engine::turn::Facts;
-use utoipa::ToSchema;
 
+pub use self::body::{ErrorBody, ErrorObject, FaultBody, MessageErrorBody, Standard};
 use crate::context::RequestContext;
 
 /// Anything that is answered instead of what was asked for.
@@ -70,57 +71,6 @@ pub enum StreamEnd {
     HandedOver,
 }
 
-/// OpenAI's error object with our additions.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct ErrorBody {
-    /// The error.
-    pub error: ErrorObject,
-}
-
-/// What went wrong.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct ErrorObject {
-    /// A sentence that says what failed, for which input.
-    pub message: String,
-    /// OpenAI's type of error.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The field at fault.
-    pub param: Option<String>,
-    /// Machine-readable code.
-    pub code: String,
-    /// One of twelve.
-    #[schema(value_type = String)]
-    pub category: Category,
-    /// For the operator.
-    #[schema(value_type = String)]
-    pub severity: Severity,
-    /// Whether the same request may succeed later.
-    pub retryable: bool,
-    /// Seconds to wait before that, where it is known.
-    pub retry_after_s: Option<f64>,
-    /// The request, to be found in the log.
-    pub request_id: String,
-    /// Every fault of an invalid request.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub faults: Vec<FaultBody>,
-    /// Whether a part of the answer had arrived.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub partial: Option<bool>,
-    /// That part.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub partial_text: Option<String>,
-}
-
-/// One fault of one field.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct FaultBody {
-    /// The field, as a JSON path.
-    pub field: String,
-    /// What is wrong with it.
-    pub message: String,
-}
-
 /// An error on its way out.
 struct Answer {
     status: StatusCode,
@@ -145,6 +95,7 @@ impl Answer {
                 retryable: profile.retryable,
                 retry_after_s: None,
                 request_id: String::new(),
+                status: profile.status,
                 faults: Vec::new(),
                 partial: None,
                 partial_text: None,
@@ -156,6 +107,7 @@ impl Answer {
 
     fn status(mut self, status: StatusCode) -> Self {
         self.status = status;
+        self.body.status = status.as_u16();
         self
     }
 
@@ -368,7 +320,7 @@ fn failed(failure: &Failure, facts: Option<&Facts>, replayed: bool) -> Answer {
     let retryable = failure.outcome == Outcome::Retryable;
     let retry_after = failure.retry_after_ms.map(Duration::from_millis);
     let mut answer = Answer::new(failure.category, failure.message.clone()).code(&failure.code);
-    answer.status = match failure.category {
+    let status = match failure.category {
         // The provider's refusal of our key is our operator's trouble, not the client's.
         Category::AuthenticationError | Category::AuthorizationError | Category::CostLimitError => {
             StatusCode::BAD_GATEWAY
@@ -386,7 +338,7 @@ fn failed(failure: &Failure, facts: Option<&Facts>, replayed: bool) -> Answer {
         | Category::RagError
         | Category::EmbeddingError => answer.status,
     };
-    answer = answer.retry(retryable, retry_after.filter(|_| retryable));
+    answer = answer.status(status).retry(retryable, retry_after.filter(|_| retryable));
     answer.body.param.clone_from(&failure.param);
     answer.body.request_id.clone_from(&failure.request_id);
     answer.body.partial = Some(!failure.partial.is_empty());
@@ -462,7 +414,7 @@ pub(crate) async fn name_request(response: &mut Response, context: &RequestConte
         context.id().clone_into(&mut error.request_id);
     }
     context.note(|line| line.outcome = Some(error.code.clone()));
-    let body = serde_json::to_vec(&ErrorBody { error }).unwrap_or_default();
+    let body = context.standard().body(error);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     *response.body_mut() = body.into();
