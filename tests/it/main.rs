@@ -14,6 +14,7 @@ mod crash;
 mod faults;
 mod house;
 mod lambda;
+mod matrix;
 mod memory;
 mod once;
 mod providers;

@@ -23,7 +23,7 @@ use turnwise_engine::random::Random;
 use turnwise_engine::upstream::policy::CallPolicy;
 use turnwise_http::routes::Function;
 use turnwise_http::{Access, App, Deadline};
-use turnwise_providers::{ProviderSettings, Providers, Secret, Settings, http_client};
+use turnwise_providers::{Aws, ProviderSettings, Providers, Secret, Settings, http_client};
 use turnwise_store::queue::{Queue, Receiver, Sent};
 
 pub use self::reply::{Events, Reply, Sse};
@@ -95,11 +95,12 @@ impl Builder {
         self
     }
 
-    /// `provider` is configured too, with `key` at `base_url`.
+    /// `provider` is configured too, with `key` at `base_url`; Bedrock in some region.
     #[must_use]
     pub fn with_provider(mut self, provider: &'static str, base_url: &str, key: &str) -> Self {
         let (key, base_url) = (Some(Secret::new(key)), Some(base_url.to_owned()));
-        let settings = ProviderSettings { key, base_url, ..ProviderSettings::default() };
+        let aws = Aws { region: Some("us-east-1".to_owned()), ..Aws::default() };
+        let settings = ProviderSettings { key, base_url, aws };
         self.settings.push((provider, settings));
         self
     }
