@@ -4,6 +4,7 @@
 //!   serves a model's name
 //! - [`provider`]: [`Provider`], one of them, ready to be called
 //! - [`call`]: what is asked, and the stream that answers
+//! - [`embedding`]: embeddings, asked for and checked; `local`: those made without a model
 //! - [`error`]: what can go wrong upstream, and whether the call may have run
 //! - [`openai`]: OpenAI's chat completions, which most upstreams speak
 //! - [`echo`]: `local/echo`, which needs no key and no network
@@ -16,8 +17,10 @@
 pub mod call;
 pub mod catalogue;
 pub mod echo;
+pub mod embedding;
 mod endpoint;
 pub mod error;
+mod local;
 pub mod openai;
 pub mod provider;
 pub mod registry;
@@ -28,6 +31,7 @@ mod stream;
 mod transport;
 
 pub use call::{Call, EventStream};
+pub use embedding::{EmbedCall, Embeddings};
 pub use error::{Dispatched, Error};
 pub use provider::Provider;
 pub use registry::{Listed, Providers};

@@ -5,13 +5,15 @@ use turnwise_core::generation::{Completion, Generation};
 
 use crate::call::{Call, EventStream};
 use crate::echo::Echo;
+use crate::embedding::{EmbedCall, Embeddings};
 use crate::error::Error;
+use crate::local;
 use crate::openai::OpenAi;
 
 /// One provider, by wire format.
 #[derive(Debug)]
 pub enum Provider {
-    /// Ourselves.
+    /// Ourselves: what echoes, and what embeds without a model.
     Echo(Echo),
     /// Any upstream that speaks OpenAI's chat completions.
     OpenAi(OpenAi),
@@ -75,6 +77,18 @@ impl Provider {
         }
     }
 
+    /// The embeddings that `call` asks for, checked: one for each input, in its order, all
+    /// equally long. Not retried here, beyond what cannot reach the upstream twice.
+    ///
+    /// # Errors
+    /// As [`Provider::complete`]; also for what this provider cannot embed, which is not sent.
+    pub async fn embed(&self, call: &EmbedCall) -> Result<Embeddings, Error> {
+        match self {
+            Self::Echo(_) => local::embed(call),
+            Self::OpenAi(upstream) => upstream.embed(call).await,
+        }
+    }
+
     /// The provider's own list of its models, asked for now: the cheapest call that
     /// proves address and key.
     ///
@@ -82,7 +96,7 @@ impl Provider {
     /// As [`Provider::complete`].
     pub async fn models(&self) -> Result<Vec<String>, Error> {
         match self {
-            Self::Echo(_) => Ok(vec![Echo::MODEL.to_owned()]),
+            Self::Echo(_) => Ok(local::MODELS.iter().map(|(id, _)| (*id).to_owned()).collect()),
             Self::OpenAi(upstream) => upstream.models().await,
         }
     }
