@@ -37,6 +37,7 @@ use crate::handlers;
         handlers::turns::get_turn,
         handlers::turns::cancel_turn,
         handlers::stats::get_stats,
+        handlers::embeddings::create_embeddings,
         handlers::models::list_models,
         handlers::models::get_model,
         handlers::health::healthz,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use turnwise_core::generation::answer_text;
 use turnwise_core::id::TurnKey;
+use turnwise_core::money::PicoUsd;
 use turnwise_core::usage::{Source, Usage};
 use turnwise_engine::turn::{Answer, Facts};
 use utoipa::ToSchema;
@@ -132,15 +133,24 @@ pub fn turn_headers(facts: &Facts) -> Vec<(HeaderName, String)> {
 /// A committed answer's reply: `body` with the turn's headers.
 #[must_use]
 pub fn reply(facts: &Facts, answer: &Answer, replayed: bool, body: Vec<u8>) -> Response {
-    let mut headers = turn_headers(facts);
+    let mut response = stateless(facts, answer.cost, body);
+    let mut headers = Vec::new();
     if facts.model.is_none() {
         headers.push((HeaderName::from_static("turnwise-model"), header_text(&answer.model)));
     }
-    if let Some(cost) = answer.cost {
-        headers.push((HeaderName::from_static("turnwise-cost-usd"), cost.to_string()));
-    }
     if replayed {
         headers.push((HeaderName::from_static("idempotent-replayed"), "true".to_owned()));
+    }
+    put_headers(&mut response, headers);
+    response
+}
+
+/// A reply of JSON with which model made it and what it cost.
+#[must_use]
+pub fn stateless(facts: &Facts, cost: Option<PicoUsd>, body: Vec<u8>) -> Response {
+    let mut headers = turn_headers(facts);
+    if let Some(cost) = cost {
+        headers.push((HeaderName::from_static("turnwise-cost-usd"), cost.to_string()));
     }
     let mut response = (StatusCode::OK, body).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

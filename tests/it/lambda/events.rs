@@ -32,6 +32,7 @@ const EVENTS: &[(&str, &str, Expected)] = &[
     ("chat-no-key", "stream", Status(401, "invalid_api_key")),
     ("completions", "stream", Status(200, "chat.completion")),
     ("completions-stream", "stream", Status(200, "data: [DONE]")),
+    ("embeddings", "stream", Status(200, "\"object\":\"embedding\",\"index\":1")),
     ("response", "stream", Status(200, "\"object\":\"response\"")),
     ("response-compact", "stream", Status(200, "\"object\":\"response.compaction\"")),
     ("response-input-tokens", "conversations", Status(200, "\"object\":\"response.input_tokens\"")),

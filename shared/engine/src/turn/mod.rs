@@ -29,4 +29,4 @@ pub use request::{Answer, Caller, Facts, Input, TurnRequest};
 pub use run::Started;
 pub(crate) use run::{Source, facts_of};
 pub(crate) use settle::failure;
-pub(crate) use upstream::{Upstream, read_upstream};
+pub(crate) use upstream::{Broken, Stop, Upstream, read_upstream};

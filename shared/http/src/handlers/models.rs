@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use turnwise_core::catalogue::Mode;
 use turnwise_engine::models::ListedModel;
 use utoipa::ToSchema;
 
@@ -30,6 +31,10 @@ pub(crate) struct ModelBody {
     pub created: u64,
     /// The provider's name.
     pub owned_by: String,
+    /// `chat` or `embedding`; null of a model that only its upstream knows.
+    pub mode: Option<&'static str>,
+    /// Length of its vectors unless asked otherwise; null of what makes none.
+    pub dimensions: Option<u64>,
     /// Most tokens in and out together.
     pub context_tokens: Option<u64>,
     /// Most tokens out.
@@ -42,7 +47,7 @@ pub(crate) struct ModelBody {
     pub output_usd_per_mtok: Option<f64>,
 }
 
-/// Lists the models that can be asked for.
+/// Lists the models that can be asked for, those for messages and those for embeddings.
 #[utoipa::path(
     get, path = "/v1/models", tag = "models",
     responses(
@@ -80,6 +85,8 @@ fn body(model: ListedModel) -> ModelBody {
         object: "model",
         created: 0,
         owned_by: model.provider,
+        mode: model.mode.map(Mode::name),
+        dimensions: model.dimensions,
         context_tokens: model.facts.and_then(|facts| facts.context_tokens),
         max_output_tokens: model.facts.and_then(|facts| facts.max_output_tokens),
         capabilities: model.facts.map(|facts| facts.capabilities.clone()).unwrap_or_default(),
