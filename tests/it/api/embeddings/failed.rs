@@ -1,9 +1,12 @@
 //! Providers that do not make them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use turnwise_core::limits::DEADLINE_MARGIN;
+use turnwise_core::time::Timestamp;
+use turnwise_engine::clock::{Clock, Manual};
 use turnwise_tests::app::{PROVIDER_KEY, TestApp};
 use turnwise_tests::scripted::{Gate, Script};
 
@@ -84,6 +87,21 @@ async fn an_invocation_that_ends_is_not_waited_for() {
     check_error(&reply, 504, "timeout", "");
     assert_eq!(reply.json()["error"]["retryable"], true);
     gate.reached().await;
+}
+
+#[tokio::test]
+async fn a_provider_that_says_nothing_is_given_up() {
+    let manual = Manual::new(Timestamp(1_795_165_200_000));
+    let app = TestApp::builder().with_clock(Clock::Manual(Arc::clone(&manual))).start().await;
+    let gate = Gate::closed();
+    app.provider.otherwise(Script::embeddings().gated(&gate));
+    let body = asking("one");
+    let (reply, ()) = tokio::join!(embed(&app, &body), async {
+        gate.reached().await;
+        assert!(manual.advance_to_next_timer());
+    });
+    check_error(&reply, 504, "upstream_silent", "");
+    assert!(reply.text().contains("120 s"), "{}", reply.text());
 }
 
 #[tokio::test]
