@@ -137,6 +137,15 @@ def check_messages(api):
     say("messages, buffered and streamed, and their tokens")
 
 
+def check_embeddings(api):
+    """Embeddings, through the function that answers."""
+    body = {"model": "local/hash-embedding", "input": ["one two", "three"], "dimensions": 8}
+    answer = api.call("POST", "/v1/embeddings", body)
+    expect("embeddings", answer.status, 200)
+    expect("a vector for each text", [len(item["embedding"]) for item in answer.json()["data"]], [8, 8])
+    say("embeddings")
+
+
 def check_responses(api):
     """Conversations and responses, each through the function that serves it."""
     created = api.call("POST", "/v1/conversations", {"metadata": {"who": "ada"}})
@@ -333,6 +342,7 @@ def check_all(running, outputs):
     check_turn(api)
     check_completions(api)
     check_messages(api)
+    check_embeddings(api)
     check_responses(api)
     check_queue(running, outputs["QueueUrl"])
     check_queued_turns(api)

@@ -9,6 +9,7 @@
 //! - [`generation`]: one request for an answer, its stream and its completion
 //! - [`fold`]: chunks of a stream put together into the completion; [`rebuild`]: the way back;
 //!   [`outline`]: the order in which an answer's pieces came
+//! - [`embedding`]: one request for embeddings, their vectors, and those made by hashing
 //! - [`position`]: the numbers of a stream's events
 //! - [`items`]: OpenAI's items, in which responses and conversations speak, and the way to messages and back
 //! - [`messages`]: Anthropic's messages, in and out
@@ -28,6 +29,7 @@ pub mod catalogue;
 pub mod category;
 pub mod compaction;
 pub mod digest;
+pub mod embedding;
 pub mod execution;
 pub mod fault;
 pub mod fold;

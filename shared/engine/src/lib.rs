@@ -5,6 +5,7 @@
 //! - [`responses`]: turns that come in as items and follow one another by their ids
 //! - [`once`]: work that is no turn, done once
 //! - [`stateless`]: a request without a key
+//! - [`embeddings`]: texts as vectors
 //! - [`history`]: conversations and turns read back
 //! - [`memory`]: conversations read lately
 //! - [`conversations`]: created, looked at, changed by hand, erased
@@ -24,11 +25,13 @@ pub mod clock;
 pub mod conversations;
 mod count;
 pub mod dead_letters;
+pub mod embeddings;
 mod engine;
 pub mod error;
 pub mod follow;
 pub mod health;
 pub mod history;
+mod ledger;
 pub mod live;
 pub mod locks;
 pub mod memory;

@@ -93,7 +93,13 @@ impl Engine {
             let unlisted = open.keys().filter_map(|key| key.strip_suffix(&suffix));
             let unlisted = unlisted.filter(|model| model.split('/').next() == Some(name) && !names.contains(model));
             let unlisted: Vec<ListedModel> = unlisted
-                .map(|model| ListedModel { name: model.to_owned(), provider: name.to_owned(), facts: None })
+                .map(|model| ListedModel {
+                    name: model.to_owned(),
+                    provider: name.to_owned(),
+                    mode: None,
+                    dimensions: None,
+                    facts: None,
+                })
                 .collect();
             let models = known.into_iter().chain(unlisted).map(|listed| ModelState {
                 breaker: breaker(&listed.name),

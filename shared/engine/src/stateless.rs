@@ -10,11 +10,12 @@ use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{Delivery, Failure, Outcome as Fate};
 use turnwise_core::usage::Usage;
 use turnwise_providers::Resolved;
-use turnwise_store::{Counts, LedgerLine, Phase, RecordLedger};
+use turnwise_store::Phase;
 
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::follow::{self, Frames};
+use crate::ledger::Charge;
 use crate::live::{LiveTurn, Outcome};
 use crate::turn::{Answer, Caller, Facts, Input, failure, must_end_by, without_text};
 use crate::upstream::{Answered, Chain, Upstream, read_upstream};
@@ -135,31 +136,9 @@ impl Work {
         }
     }
 
-    /// Writes the ledger line. The client has its answer either way; a line that
-    /// cannot be written is an operator's matter and said as such.
     async fn record(&self, usage: Usage, phase: Phase, resolved: &Resolved) {
-        let line = &LedgerLine {
-            attempt: self.attempt.clone(),
-            phase,
-            turn: None,
-            project: None,
-            api_key: self.input.api_key.clone(),
-            model: resolved.name.clone(),
-            usage,
-            cost: resolved.price().map(|price| price.cost(&usage)),
-            price_version: self.engine.price_version(),
-            at: self.engine.clock.now(),
-            counts: Counts::default(),
-        };
-        let tenant = &self.caller.tenant;
-        let shard = self.engine.random.shard();
-        let recorded = self.engine.retry(|conflicts| async move {
-            let shard = shard.wrapping_add(u8::try_from(conflicts % 256).unwrap_or(0));
-            self.engine.store.record_ledger(&RecordLedger { tenant, line, shard }).await
-        });
-        if let Err(error) = recorded.await {
-            tracing::error!(%error, request.id = %self.caller.request_id, "a ledger line could not be written");
-        }
+        let Self { caller, attempt, .. } = self;
+        self.engine.record(&Charge { caller, attempt, resolved, usage, phase }).await;
     }
 }
 

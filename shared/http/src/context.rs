@@ -10,6 +10,7 @@ use turnwise_core::money::PicoUsd;
 use turnwise_core::time::Timestamp;
 use turnwise_core::usage::Usage;
 use turnwise_engine::clock::Clock;
+use turnwise_engine::embeddings::Embeddings;
 use turnwise_engine::turn::{Answer, Facts};
 
 use crate::app::App;
@@ -71,6 +72,15 @@ impl Line {
         self.usage = Some(answer.usage);
         self.cost = answer.cost;
         self.outcome = Some(if replayed { "replayed" } else { "completed" }.to_owned());
+    }
+
+    /// Notes embeddings.
+    pub fn embedded(&mut self, facts: &Facts, embeddings: &Embeddings, cost: Option<PicoUsd>) {
+        self.model.clone_from(&facts.model);
+        self.why.clone_from(&facts.why);
+        self.usage = Some(embeddings.usage);
+        self.cost = cost;
+        self.outcome = Some("completed".to_owned());
     }
 }
 

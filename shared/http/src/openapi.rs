@@ -39,6 +39,7 @@ use crate::handlers;
         handlers::turns::get_turn,
         handlers::turns::cancel_turn,
         handlers::stats::get_stats,
+        handlers::embeddings::create_embeddings,
         handlers::models::list_models,
         handlers::models::get_model,
         handlers::providers::list_providers,

@@ -8,7 +8,7 @@ use crate::handlers;
 /// A deployed function. The local runner serves all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Function {
-    /// Generates answers; its responses can stream.
+    /// Asks providers, for answers and for embeddings; its responses can stream.
     Stream,
     /// Reads and changes conversations, reads and cancels turns.
     Conversations,
@@ -74,6 +74,14 @@ pub const ROUTES: &[Route] = &[
         function: Function::Stream,
         entry: Entry::Keyed,
         handler: || post(handlers::chat_completions::create_chat_completion),
+    },
+    // It asks a provider, writes to the ledger, and may answer with tens of megabytes.
+    Route {
+        method: "POST",
+        path: "/v1/embeddings",
+        function: Function::Stream,
+        entry: Entry::Keyed,
+        handler: || post(handlers::embeddings::create_embeddings),
     },
     Route {
         method: "POST",

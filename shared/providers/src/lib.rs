@@ -4,6 +4,7 @@
 //!   serves a model's name
 //! - [`provider`]: [`Provider`], one of them, ready to be called
 //! - [`call`]: what is asked, and the stream that answers
+//! - [`embedding`]: embeddings, asked for and checked; `local`: those made without a model
 //! - [`error`]: what can go wrong upstream, and whether the call may have run
 //! - [`openai`]: OpenAI's chat completions, which most upstreams speak
 //! - [`anthropic`]: Anthropic's Messages API; [`gemini`]: Google's Gemini API;
@@ -21,9 +22,11 @@ pub mod call;
 pub mod catalogue;
 mod chunks;
 pub mod echo;
+pub mod embedding;
 mod endpoint;
 pub mod error;
 pub mod gemini;
+mod local;
 pub mod openai;
 mod prompt;
 pub mod provider;
@@ -35,6 +38,7 @@ mod stream;
 mod transport;
 
 pub use call::{Call, EventStream};
+pub use embedding::{EmbedCall, Embeddings};
 pub use error::{Dispatched, Error};
 pub use provider::Provider;
 pub use registry::{Listed, Providers};

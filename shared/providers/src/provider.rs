@@ -7,14 +7,16 @@ use crate::anthropic::Anthropic;
 use crate::bedrock::Bedrock;
 use crate::call::{Call, EventStream};
 use crate::echo::Echo;
+use crate::embedding::{EmbedCall, Embeddings};
 use crate::error::Error;
 use crate::gemini::Gemini;
+use crate::local;
 use crate::openai::OpenAi;
 
 /// One provider, by wire format.
 #[derive(Debug)]
 pub enum Provider {
-    /// Ourselves.
+    /// Ourselves: what echoes, and what embeds without a model.
     Echo(Echo),
     /// Any upstream that speaks OpenAI's chat completions.
     OpenAi(OpenAi),
@@ -146,6 +148,20 @@ impl Provider {
         }
     }
 
+    /// The embeddings that `call` asks for, checked: one for each input, in its order, all
+    /// equally long. Not retried here, beyond what cannot reach the upstream twice.
+    ///
+    /// # Errors
+    /// As [`Provider::complete`]; also for what this provider cannot embed, which is not sent.
+    pub async fn embed(&self, call: &EmbedCall) -> Result<Embeddings, Error> {
+        match self {
+            Self::Echo(_) => local::embed(call),
+            Self::OpenAi(upstream) => upstream.embed(call).await,
+            Self::Gemini(upstream) => upstream.embed_all(call).await,
+            Self::Anthropic(_) | Self::Bedrock(_) => Err(call.not_embedded(self.name())),
+        }
+    }
+
     /// The provider's own list of its models, asked for now: the cheapest call that
     /// proves address and key.
     ///
@@ -153,7 +169,7 @@ impl Provider {
     /// As [`Provider::complete`].
     pub async fn models(&self) -> Result<Vec<String>, Error> {
         match self {
-            Self::Echo(_) => Ok(vec![Echo::MODEL.to_owned()]),
+            Self::Echo(_) => Ok(local::MODELS.iter().map(|(id, _)| (*id).to_owned()).collect()),
             Self::OpenAi(upstream) => upstream.models().await,
             Self::Anthropic(upstream) => upstream.models().await,
             Self::Gemini(upstream) => upstream.models().await,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
-use turnwise_core::catalogue::{Catalogue, Model};
+use turnwise_core::catalogue::{Catalogue, Mode, Model};
 use turnwise_core::fault::{Fault, Faults};
 
 use crate::anthropic::{self, Anthropic};
@@ -15,12 +15,14 @@ use crate::catalogue::{Format, KeyRule, Known, known};
 use crate::echo::Echo;
 use crate::endpoint::Endpoint;
 use crate::gemini::{self, Gemini};
+use crate::local;
 use crate::openai::OpenAi;
 use crate::provider::Provider;
+use crate::resolve::Resolved;
 use crate::settings::{ProviderSettings, Secret, Settings};
 use crate::transport::Transport;
 
-/// All providers that are configured; `local/echo` always is.
+/// All providers that are configured; our own always is.
 #[derive(Debug)]
 pub struct Providers {
     pub(crate) by_name: BTreeMap<String, Arc<Provider>>,
@@ -34,8 +36,32 @@ pub struct Listed {
     pub name: String,
     /// The provider's name.
     pub provider: String,
+    /// What it does; `None` of a model that only its upstream knows.
+    pub mode: Option<Mode>,
+    /// Length of its vectors unless asked otherwise, of an embedding model.
+    pub dimensions: Option<u64>,
     /// What the catalogue says of it; nothing of a model that only its upstream knows.
     pub facts: Option<&'static Model>,
+}
+
+impl Listed {
+    /// The model that a name stands for.
+    pub(crate) fn of(resolved: &Resolved) -> Self {
+        Self::known(resolved.provider.name(), &resolved.model)
+    }
+
+    /// The model `id` of `provider`, with whatever is known of it.
+    fn known(provider: &str, id: &str) -> Self {
+        let facts = Catalogue::shipped().get(provider, id);
+        let own = local::mode_of(id).filter(|_| provider == local::PROVIDER);
+        Self {
+            name: format!("{provider}/{id}"),
+            provider: provider.to_owned(),
+            mode: own.or(facts.map(|model| model.mode)),
+            dimensions: own.and_then(local::dimensions_of).or(facts.and_then(|model| model.dimensions)),
+            facts,
+        }
+    }
 }
 
 impl Providers {
@@ -67,8 +93,8 @@ impl Providers {
         self.by_name.values()
     }
 
-    /// All models that can be asked for: `local/echo`, the catalogue's chat models of
-    /// the configured providers, and what upstreams at an address of the operator's
+    /// All models that can be asked for: our own, the catalogue's of the configured
+    /// providers, and what upstreams at an address of the operator's
     /// own list themselves. Those lists are asked for at most once a minute, and left
     /// out when they cannot be had within 3 s.
     pub async fn models(&self) -> Vec<Listed> {
@@ -79,10 +105,9 @@ impl Providers {
         let mut seen: BTreeSet<String> = models.iter().map(|model| model.name.clone()).collect();
         for (provider, list) in lists {
             for id in list {
-                let name = format!("{provider}/{id}");
-                if seen.insert(name.clone()) {
-                    let facts = Catalogue::shipped().get(provider, &id);
-                    models.push(Listed { name, provider: provider.to_owned(), facts });
+                let model = Listed::known(provider, &id);
+                if seen.insert(model.name.clone()) {
+                    models.push(model);
                 }
             }
         }
@@ -91,18 +116,10 @@ impl Providers {
 
     /// [`Self::models`] as far as they are known without asking anyone.
     pub(crate) fn catalogued(&self) -> Vec<Listed> {
-        let echo = Listed {
-            name: format!("{}/{}", Echo::PROVIDER, Echo::MODEL),
-            provider: Echo::PROVIDER.to_owned(),
-            facts: None,
-        };
-        let chat = Catalogue::shipped().models.iter().filter(|model| model.mode == "chat");
-        let configured = chat.filter(|model| self.by_name.contains_key(&model.provider)).map(|model| Listed {
-            name: model.name(),
-            provider: model.provider.clone(),
-            facts: Some(model),
-        });
-        std::iter::once(echo).chain(configured).collect()
+        let own = local::MODELS.iter().map(|(id, _)| Listed::known(local::PROVIDER, id));
+        let shipped = Catalogue::shipped().models.iter();
+        let configured = shipped.filter(|model| self.by_name.contains_key(&model.provider));
+        own.chain(configured.map(|model| Listed::known(&model.provider, &model.id))).collect()
     }
 
     fn check_default(&self, faults: &mut Faults) {
@@ -304,8 +321,8 @@ pub(crate) mod tests {
             let models = providers(rows, None).unwrap().models().await;
             models.into_iter().map(|model| model.name).collect::<Vec<_>>()
         };
-        assert_eq!(names(&[]).await, ["local/echo"]);
+        assert_eq!(names(&[]).await, ["local/echo", "local/hash-embedding"]);
         let with_groq = names(&[("groq", "k", "")]).await;
-        assert!(with_groq.len() > 1 && with_groq[1..].iter().all(|name| name.starts_with("groq/")), "{with_groq:?}");
+        assert!(with_groq.len() > 2 && with_groq[2..].iter().all(|name| name.starts_with("groq/")), "{with_groq:?}");
     }
 }

@@ -9,6 +9,7 @@ mod busy;
 mod cancel;
 mod conversations;
 mod dead_letters;
+mod embeddings;
 mod failed;
 mod history;
 mod interrupt;

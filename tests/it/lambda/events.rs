@@ -35,6 +35,7 @@ const EVENTS: &[(&str, &str, Expected)] = &[
     ("messages", "stream", Status(200, "\"type\":\"message\"")),
     ("messages-stream", "stream", Status(200, "event: message_stop")),
     ("messages-tokens", "conversations", Status(200, "\"input_tokens\":")),
+    ("embeddings", "stream", Status(200, "\"object\":\"embedding\",\"index\":1")),
     ("response", "stream", Status(200, "\"object\":\"response\"")),
     ("response-compact", "stream", Status(200, "\"object\":\"response.compaction\"")),
     ("response-input-tokens", "conversations", Status(200, "\"object\":\"response.input_tokens\"")),

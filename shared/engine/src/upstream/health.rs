@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use turnwise_core::time::Timestamp;
 use turnwise_core::upstream::{Admission, Breaker, Change, Opened, Verdict};
+use turnwise_providers::Resolved;
 use turnwise_store::{CallCounts, OpenBreaker};
 
-use super::chain::{Candidate, Chain};
+use super::chain::Chain;
 use crate::engine::Engine;
 
 /// Least time between two readings of the fleet's breakers.
@@ -136,7 +137,7 @@ impl Engine {
         let mut places = Vec::new();
         let mut closed: Vec<(Timestamp, usize)> = Vec::new();
         for (place, candidate) in chain.candidates().iter().enumerate() {
-            let name = breaker_name(candidate);
+            let name = breaker_name(&candidate.resolved);
             match self.health.admission(&name, now) {
                 Admission::Yes => places.push(place),
                 Admission::Probe if self.may_probe(&name, now).await => places.push(place),
@@ -158,9 +159,9 @@ impl Engine {
         })
     }
 
-    /// Notes how a call of `candidate` went, and tells the fleet what it has to know.
-    pub(super) fn note_health(&self, candidate: &Candidate, verdict: Verdict) {
-        let name = breaker_name(candidate);
+    /// Notes how a call of `resolved` went, and tells the fleet what it has to know.
+    pub(super) fn note_health(&self, resolved: &Resolved, verdict: Verdict) {
+        let name = breaker_name(resolved);
         let now = self.clock.now();
         let was_open = self.health.opened(&name).is_some();
         let change = self.health.note(&name, now, verdict);
@@ -241,7 +242,6 @@ async fn tell(engine: Engine, name: String, change: Option<Change>) {
 
 /// Under which name a model's breaker is kept: another key may be well where this one is
 /// refused.
-pub(crate) fn breaker_name(candidate: &Candidate) -> String {
-    let resolved = &candidate.resolved;
+fn breaker_name(resolved: &Resolved) -> String {
     format!("{}#{}", resolved.name, resolved.provider.credential())
 }

@@ -20,6 +20,7 @@ pub(crate) mod admin;
 pub(crate) mod chat;
 pub(crate) mod chat_completions;
 pub(crate) mod conversations;
+pub(crate) mod embeddings;
 pub(crate) mod health;
 mod keyed;
 pub(crate) mod messages;

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
+use turnwise_core::catalogue::Mode;
 use turnwise_core::fault::Fault;
 use turnwise_engine::models::ListedModel;
 use utoipa::ToSchema;
@@ -34,6 +35,10 @@ pub(crate) struct ModelBody {
     pub created: u64,
     /// The provider's name.
     pub owned_by: String,
+    /// `chat` or `embedding`; null of a model that only its upstream knows.
+    pub mode: Option<&'static str>,
+    /// Length of its vectors unless asked otherwise; null of what makes none.
+    pub dimensions: Option<u64>,
     /// Most tokens in and out together.
     pub context_tokens: Option<u64>,
     /// Most tokens out.
@@ -91,7 +96,7 @@ const UNKNOWN_RELEASE: &str = "1970-01-01T00:00:00Z";
 /// Most models on a page, as Anthropic has it.
 const MAX_PAGE: usize = 1_000;
 
-/// Lists the models that can be asked for.
+/// Lists the models that can be asked for, those for messages and those for embeddings.
 ///
 /// With a header `anthropic-version` in Anthropic's shape, all on one page unless a `limit`
 /// is given.
@@ -203,6 +208,8 @@ pub(super) fn body(model: ListedModel) -> ModelBody {
         object: "model",
         created: 0,
         owned_by: model.provider,
+        mode: model.mode.map(Mode::name),
+        dimensions: model.dimensions,
         context_tokens: model.facts.and_then(|facts| facts.context_tokens),
         max_output_tokens: model.facts.and_then(|facts| facts.max_output_tokens),
         capabilities: model.facts.map(|facts| facts.capabilities.clone()).unwrap_or_default(),

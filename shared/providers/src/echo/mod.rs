@@ -28,7 +28,7 @@ use self::wishes::Wishes;
 use crate::call::{Call, EventStream, Target};
 use crate::error::Error;
 
-/// The provider `local` with its one model `echo`.
+/// The model `echo` of the provider `local`.
 ///
 /// What it does with a request, the first rule that holds:
 /// - `echo_refusal: true`: refuses.
@@ -52,7 +52,7 @@ pub struct Echo;
 impl Echo {
     /// The provider's name.
     pub const PROVIDER: &str = "local";
-    /// The name of its one model.
+    /// The model's name.
     pub const MODEL: &str = "echo";
 
     /// See [`Provider::complete`](crate::Provider::complete). Takes as long as the

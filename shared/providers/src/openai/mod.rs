@@ -1,8 +1,10 @@
-//! OpenAI's chat completions over HTTP, which most upstreams speak.
+//! OpenAI's chat completions and embeddings over HTTP, which most upstreams speak.
 //!
 //! A request's fields go out as the client wrote them; `request` only sets what
-//! is ours to set, and `keep` leaves out what is another format's. `response` checks whole answers, `stream` reads streamed ones.
+//! is ours to set, and `keep` leaves out what is another format's. `response` checks whole
+//! answers, `stream` reads streamed ones, `embeddings` vectors.
 
+mod embeddings;
 mod keep;
 mod request;
 mod response;
@@ -14,10 +16,11 @@ use reqwest::Response;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use turnwise_core::generation::{Completion, Event, Generation};
-use turnwise_core::limits::MAX_ANSWER_BYTES;
+use turnwise_core::limits::{MAX_ANSWER_BYTES, MAX_EMBEDDINGS_BYTES};
 
 use self::keep::Kept;
 use crate::call::{Call, EventStream, Target};
+use crate::embedding::{EmbedCall, Embeddings};
 use crate::endpoint::{self, Endpoint};
 use crate::error::Error;
 use crate::stream as reading;
@@ -90,6 +93,16 @@ impl OpenAi {
         let target = self.endpoint.target(&call.generation.model);
         let response = self.ask(&target, call, true).await?;
         Ok(reading::events(target.clone(), response, stream::Chunks::new(target)))
+    }
+
+    /// See [`Provider::embed`](crate::Provider::embed).
+    pub(crate) async fn embed(&self, call: &EmbedCall) -> Result<Embeddings, Error> {
+        let target = self.endpoint.target(&call.request.model);
+        let body = request::embedding(&target, &call.request, &self.endpoint.known.quirks)?;
+        let request = self.endpoint.post(&target, "/embeddings", body, call.connect_timeout)?;
+        let response = self.endpoint.send(&target, request).await?;
+        let body = endpoint::read(&target, response, MAX_EMBEDDINGS_BYTES).await?;
+        embeddings::read(&target, &call.request, &body)
     }
 
     /// See [`Provider::models`](crate::Provider::models).
