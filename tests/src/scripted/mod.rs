@@ -80,7 +80,9 @@ impl Received {
         match &self.body["input"] {
             Value::Null => Vec::new(),
             Value::Array(inputs) if !inputs.iter().all(Value::is_number) => inputs.iter().collect(),
-            one => vec![one],
+            one @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_)) => {
+                vec![one]
+            }
         }
     }
 }
