@@ -25,13 +25,15 @@ async fn everything_is_translated_for_the_upstream() {
                 {"type": "tool_result", "tool_use_id": "t1", "content": "7", "is_error": true}]},
         ],
     });
-    ok(&app.post(MESSAGES, &body).await);
+    let reply = app.post(MESSAGES, &body).await;
+    ok(&reply);
+    assert_eq!(reply.header("x-turnwise-dropped-params"), "anthropic");
     let sent = app.provider.requests().remove(0).body;
     assert_eq!(
         sent,
         json!({
             "model": "gpt-4o-mini", "stream": false, "max_completion_tokens": 50, "stop": ["END"], "temperature": 0.5, "top_p": 0.9, "top_k": 3,
-            "user": "u1", "service_tier": "default", "anthropic": {"inference_geo": "us"},
+            "user": "u1", "service_tier": "default",
             "tools": [{"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}}}],
             "tool_choice": "required", "parallel_tool_calls": false,
             "messages": [
