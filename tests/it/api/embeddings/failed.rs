@@ -100,7 +100,7 @@ async fn a_provider_that_says_nothing_is_given_up() {
         gate.reached().await;
         assert!(manual.advance_to_next_timer());
     });
-    check_error(&reply, 504, "upstream_silent", "");
+    check_error(&reply, 504, "upstream_timeout", "");
     assert!(reply.text().contains("120 s"), "{}", reply.text());
 }
 
