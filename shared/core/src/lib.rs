@@ -16,6 +16,7 @@
 //! - [`json`]: strict parsing, canonical form; [`digest`]: hashes over it
 //! - [`category`]: the 12 error categories and 4 severities
 //! - [`catalogue`], [`money`], [`usage`]: models, prices, tokens, exact cost
+//! - [`tokens`]: how many tokens a request is, before anybody has counted them
 //! - [`limits`]: every limit, with its reason
 //! - [`fault`]: what is wrong with a request, and where
 //! - [`window`]: how much of a conversation goes along with a new message
@@ -38,6 +39,7 @@ pub mod outline;
 pub mod position;
 pub mod rebuild;
 pub mod time;
+pub mod tokens;
 pub mod turn;
 pub mod usage;
 pub mod window;

@@ -7,6 +7,7 @@
 //! - [`error`]: what can go wrong upstream, and whether the call may have run
 //! - [`openai`]: OpenAI's chat completions, which most upstreams speak
 //! - [`echo`]: `local/echo`, which needs no key and no network
+//! - [`count`]: how many tokens a request is, where that can be known exactly
 //! - [`settings`]: keys and addresses, passed in; [`catalogue`]: the known providers as data
 //! - [`sse`]: server-sent events, parsed byte by byte
 //!
@@ -14,6 +15,7 @@
 
 pub mod call;
 pub mod catalogue;
+pub mod count;
 pub mod echo;
 pub mod error;
 pub mod openai;
