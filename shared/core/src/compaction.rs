@@ -14,7 +14,7 @@ use crate::limits::{
     ASSUMED_CONTEXT_TOKENS, KEPT_TOKENS, MAX_COMPACTION_ROUNDS, MAX_SUMMARY_CHARS, MIN_PART_TOKENS, REASONING_TOKENS,
     SUMMARY_TOKENS,
 };
-use crate::tokens::{CHARS_PER_TOKEN, estimate_tokens};
+use crate::tokens::{CHARS_PER_TOKEN, Scale, estimate_tokens};
 use crate::window::budget_of;
 
 /// What the model is told to do with a transcript.
@@ -69,14 +69,20 @@ pub fn kept(items: &[Value]) -> Vec<Value> {
 }
 
 /// What `messages`, chat messages, say, cut into as few parts as a model with `context`
-/// tokens takes, each together with the prompt and `instructions`.
+/// tokens takes, each together with the prompt and `instructions`; to that model an
+/// estimated token is `scale`.
 ///
 /// # Errors
 /// [`Unfit`].
-pub fn parts(messages: &[Value], instructions: Option<&str>, context: Option<u64>) -> Result<Vec<String>, Unfit> {
+pub fn parts(
+    messages: &[Value],
+    instructions: Option<&str>,
+    context: Option<u64>,
+    scale: Scale,
+) -> Result<Vec<String>, Unfit> {
     let around = estimate_tokens(&system(instructions)) + estimate_tokens(SO_FAR) + estimate_tokens(TRANSCRIPT);
     let summary = u64::try_from(MAX_SUMMARY_CHARS.div_ceil(CHARS_PER_TOKEN)).unwrap_or(u64::MAX);
-    let budget = budget_of(context.unwrap_or(ASSUMED_CONTEXT_TOKENS));
+    let budget = scale.before(budget_of(context.unwrap_or(ASSUMED_CONTEXT_TOKENS)));
     let room = budget.saturating_sub(around + summary);
     if room < MIN_PART_TOKENS {
         return Err(Unfit::Instructions);
@@ -233,7 +239,7 @@ mod tests {
     }
 
     fn lines_of(messages: &Value) -> String {
-        parts(messages.as_array().unwrap(), None, None).unwrap().concat()
+        parts(messages.as_array().unwrap(), None, None, Scale::ONE).unwrap().concat()
     }
 
     #[test]
@@ -278,7 +284,7 @@ mod tests {
 
     #[test]
     fn what_is_too_long_for_one_request_is_cut_into_parts() {
-        let count = |messages: &[Value]| parts(messages, None, None).map(|parts| parts.len());
+        let count = |messages: &[Value]| parts(messages, None, None, Scale::ONE).map(|parts| parts.len());
         assert_eq!(count(&[said(room())]), Ok(1));
         assert_eq!(count(&[said(room() + 1)]), Ok(2));
         assert_eq!(count(&[said(room() - 20), said(20)]), Ok(1));
@@ -293,7 +299,9 @@ mod tests {
 
     #[test]
     fn a_part_is_shorter_where_its_text_has_more_tokens() {
-        let of = |text: &str| parts(&[json!({"role": "user", "content": text.repeat(30_000)})], None, None).unwrap();
+        let of = |text: &str| {
+            parts(&[json!({"role": "user", "content": text.repeat(30_000)})], None, None, Scale::ONE).unwrap()
+        };
         let (english, chinese) = (of("word "), of("我们明天"));
         assert!(chinese[0].chars().count() * 2 < english[0].chars().count());
         for part in english.iter().chain(&chinese) {
@@ -304,10 +312,12 @@ mod tests {
     #[test]
     fn a_large_context_takes_all_at_once_and_long_instructions_leave_no_room() {
         let long = [said(room() + 1)];
-        assert_eq!(parts(&long, None, Some(ASSUMED_CONTEXT_TOKENS * 2)).map(|parts| parts.len()), Ok(1));
+        assert_eq!(parts(&long, None, Some(ASSUMED_CONTEXT_TOKENS * 2), Scale::ONE).map(|parts| parts.len()), Ok(1));
         let instructions = "word ".repeat(usize::try_from(room()).unwrap() * 2);
-        assert_eq!(parts(&long, Some(&instructions), None), Err(Unfit::Instructions));
-        assert_eq!(parts(&[said(20)], None, Some(4096)).map(|parts| parts.len()), Ok(1));
+        // To a model that makes half as many tokens it is half as long.
+        assert_eq!(parts(&long, None, None, Scale::percent(50)).map(|parts| parts.len()), Ok(1));
+        assert_eq!(parts(&long, Some(&instructions), None, Scale::ONE), Err(Unfit::Instructions));
+        assert_eq!(parts(&[said(20)], None, Some(4096), Scale::ONE).map(|parts| parts.len()), Ok(1));
     }
 
     #[test]

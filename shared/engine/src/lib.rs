@@ -9,6 +9,8 @@
 //! - [`memory`]: conversations read lately
 //! - [`conversations`]: created, looked at, changed by hand, erased
 //! - [`stats`]: what some days came to
+//! - `measure`: what a model takes, and what was learned about its tokens; `count`: tokens
+//!   of a request that is not made
 //! - [`models`]: what can be asked for, and whether a turn could run
 //! - [`work`]: turns of the queue and turns whose attempts died; [`sweep`]: due rows
 //!   without a message; [`locks`], [`dead_letters`]: what an operator sees and does
@@ -21,6 +23,7 @@
 
 pub mod clock;
 pub mod conversations;
+mod count;
 pub mod dead_letters;
 mod engine;
 pub mod error;
@@ -29,6 +32,7 @@ pub mod health;
 pub mod history;
 pub mod live;
 pub mod locks;
+mod measure;
 pub mod memory;
 pub mod models;
 pub mod once;

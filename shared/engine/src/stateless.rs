@@ -16,7 +16,9 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::follow::{self, Frames};
 use crate::live::{LiveTurn, Outcome};
-use crate::turn::{Answer, Caller, Facts, Input, Upstream, failure, must_end_by, read_upstream, without_text};
+use crate::turn::{
+    Answer, Caller, Facts, Input, Upstream, failure, must_end_by, read_upstream, remember, without_text,
+};
 
 /// A request without a key, on its way.
 struct Work {
@@ -34,7 +36,7 @@ impl Engine {
     /// dropped.
     ///
     /// # Errors
-    /// [`Error::Model`], and [`Error::Failed`] when the provider did not answer.
+    /// [`Error::Model`], [`Error::TooLong`], and [`Error::Failed`] when the provider did not answer.
     pub async fn answer_once(&self, caller: Caller, input: Input) -> Result<(Facts, Arc<Answer>), Error> {
         let live = self.begin_work(caller, input, false)?;
         match live.outcome().await {
@@ -54,7 +56,7 @@ impl Engine {
     /// dropped.
     ///
     /// # Errors
-    /// [`Error::Model`]; later trouble is a frame.
+    /// [`Error::Model`], [`Error::TooLong`]; later trouble is a frame.
     pub fn stream_once(&self, caller: Caller, input: Input) -> Result<(Facts, Frames), Error> {
         let live = self.begin_work(caller, input, true)?;
         Ok((live.facts.clone(), follow::live(live)))
@@ -62,6 +64,7 @@ impl Engine {
 
     fn begin_work(&self, caller: Caller, input: Input, stream: bool) -> Result<Arc<LiveTurn>, Error> {
         let resolved = self.providers.resolve(input.model.as_deref()).map_err(Error::Model)?;
+        remember::check(&input, &[], &self.measure(&resolved))?;
         let facts = Facts {
             created_at: Some(self.clock.now()),
             attempts: 1,

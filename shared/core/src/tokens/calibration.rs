@@ -52,6 +52,12 @@ impl Scale {
         tokens.saturating_mul(self.0).div_ceil(ONE)
     }
 
+    /// The most of which it makes no more than `tokens`.
+    #[must_use]
+    pub const fn before(self, tokens: u64) -> u64 {
+        tokens.saturating_mul(ONE) / self.0
+    }
+
     fn ratio(reported: u64, estimated: u64) -> Self {
         let thousandths = reported.saturating_mul(ONE) / estimated.max(1);
         Self(thousandths.clamp(Self::LEAST.0, Self::MOST.0))
@@ -169,6 +175,10 @@ mod tests {
     fn scales_follow_one_another_and_round_up() {
         assert_eq!(Scale::percent(150).then(Scale::percent(50)).of(1_000), 750);
         assert_eq!((Scale::percent(110).of(1), Scale::ONE.of(7), Scale::percent(135).of(0)), (2, 7, 0));
+        for tokens in 0..100 {
+            let before = Scale::percent(135).before(tokens);
+            assert!(Scale::percent(135).of(before) <= tokens && Scale::percent(135).of(before + 1) > tokens);
+        }
         assert_eq!(Scale::MOST.of(u64::MAX), u64::MAX.div_ceil(1_000));
     }
 }

@@ -179,9 +179,10 @@ impl Engine {
         let history = self.reach_back(tenant, Vec::new(), parent, request.input.window.rows()).await?;
         let mut input = request.input;
         input.items = Some(json::raw(&Value::Array(items)));
-        let context = self.providers.resolve(input.model.as_deref()).map_err(Error::Model)?.context_tokens();
-        remember::check(&input, &history, context)?;
-        let messages = remember::messages(&input, &history, context);
+        let resolved = self.providers.resolve(input.model.as_deref()).map_err(Error::Model)?;
+        let measure = self.measure(&resolved);
+        remember::check(&input, &history, &measure)?;
+        let messages = remember::messages(&input, &history, &measure);
         input.fields.insert("messages".to_owned(), messages);
         if input.stream {
             let echo = input.echo.clone();

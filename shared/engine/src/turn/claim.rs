@@ -14,6 +14,7 @@ use super::remember;
 use super::request::TurnRequest;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::measure::Measure;
 use crate::memory::Remembered;
 
 /// What a request with a key came to at the door.
@@ -39,6 +40,8 @@ pub(super) struct Ready {
     pub(super) turn: Turn,
     pub(super) history: Vec<Entry>,
     pub(super) resolved: Resolved,
+    /// What the model takes.
+    pub(super) measure: Measure,
     /// Whether the history came from memory; `None` where none was asked for.
     pub(super) remembered: Option<bool>,
 }
@@ -74,14 +77,15 @@ impl Engine {
 
             if let Decision::Acquire(acquire) = decision {
                 let resolved = self.resolve(request)?;
+                let measure = self.measure(&resolved);
                 if is_to_be_checked(request, &acquire) {
-                    remember::check(&request.input, &seen.history, resolved.context_tokens())?;
+                    remember::check(&request.input, &seen.history, &measure)?;
                 }
                 let turn = self.turn_to_begin(request, &acquire, &ask, seen.turn.as_ref());
                 tried = Some(acquire.clone());
                 match self.write_t1(request, &turn, &acquire, seen.turn.as_ref()).await {
                     Ok(Begun::Acquired) => {
-                        return Ok(Claimed::Ready(Box::new(ready(request, &acquire, turn, seen, resolved))));
+                        return Ok(Claimed::Ready(Box::new(ready(request, &acquire, turn, seen, (resolved, measure)))));
                     }
                     // The same request has begun in its other place.
                     Ok(Begun::Refused { conversation: None, turn: None }) if request.lineage.rival.is_some() => {
@@ -109,8 +113,9 @@ impl Engine {
                 (Decision::Mine, Some(turn)) => {
                     let Some(acquire) = tried.take().filter(|acquire| acquire.epoch == turn.epoch) else { continue };
                     let resolved = self.resolve(request)?;
+                    let measure = self.measure(&resolved);
                     let seen = Seen { turn: None, ..seen };
-                    return Ok(Claimed::Ready(Box::new(ready(request, &acquire, turn, seen, resolved))));
+                    return Ok(Claimed::Ready(Box::new(ready(request, &acquire, turn, seen, (resolved, measure)))));
                 }
                 (Decision::Attach, Some(turn)) => return Ok(Claimed::Elsewhere(Box::new(turn), project)),
                 (Decision::Busy, _) => return Ok(Claimed::Busy(self.left_by_dead(request, seen.conversation))),
@@ -278,7 +283,13 @@ pub(super) fn check_project(request: &TurnRequest, project: Option<&ProjectId>) 
     Ok(())
 }
 
-fn ready(request: &TurnRequest, acquire: &Acquire, turn: Turn, seen: Seen, resolved: Resolved) -> Ready {
+fn ready(
+    request: &TurnRequest,
+    acquire: &Acquire,
+    turn: Turn,
+    seen: Seen,
+    (resolved, measure): (Resolved, Measure),
+) -> Ready {
     let project = match seen.conversation {
         Some(conversation) => conversation.project,
         None => request.project.clone(),
@@ -298,7 +309,7 @@ fn ready(request: &TurnRequest, acquire: &Acquire, turn: Turn, seen: Seen, resol
         project,
         created_at: turn.created_at,
     };
-    Ready { claim, turn, history: seen.history, resolved, remembered: seen.remembered }
+    Ready { claim, turn, history: seen.history, resolved, measure, remembered: seen.remembered }
 }
 
 /// How long an attempt may run: until shortly before its invocation ends, or the

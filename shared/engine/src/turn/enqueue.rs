@@ -7,6 +7,7 @@ use turnwise_core::turn::{Conversation, Enqueue, Place, Previous, State, Turn, e
 use turnwise_store::{EnqueueTurn, Enqueued};
 
 use super::claim::check_project;
+use super::remember;
 use super::request::TurnRequest;
 use super::run::{Source, Started, facts_of, failed};
 use crate::engine::Engine;
@@ -94,9 +95,10 @@ impl Engine {
         attempt: &AttemptId,
         before: Option<&Turn>,
     ) -> Result<Turn, Error> {
-        // A model that nobody serves is an error for the client that asks, not for the
-        // worker that comes to it later.
-        self.resolve(request)?;
+        // A model that nobody serves, and what is too long for it by itself, is an error for
+        // the client that asks, not for the worker that comes to it later.
+        let resolved = self.resolve(request)?;
+        remember::check(&request.input, &[], &self.measure(&resolved))?;
         let now = self.clock.now();
         let input = serde_json::value::to_raw_value(&request.input).ok();
         let input = input.filter(|input| input.get().len() <= MAX_INPUT_BYTES).ok_or_else(|| {

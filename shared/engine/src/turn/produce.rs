@@ -13,7 +13,7 @@ use turnwise_store::{LogEnd, LogPage};
 
 use super::claim::{Ready, must_end_by};
 use super::keep::Keeper;
-use super::refused::context_exceeded;
+use super::refused;
 use super::remember;
 use super::request::{Caller, Input};
 use super::upstream::{Broken, Upstream, read_upstream};
@@ -154,8 +154,8 @@ impl Producer {
     /// A request of a client is refused at the door; a turn of the queue got in before
     /// anybody knew what its conversation would be.
     fn refusal(&self) -> Option<Failure> {
-        let checked = remember::check(&self.input, &self.ready.history, self.ready.resolved.context_tokens());
-        checked.err().map(|too_long| context_exceeded(too_long, self.caller.request_id.clone()))
+        let checked = remember::check(&self.input, &self.ready.history, &self.ready.measure);
+        checked.err().map(|too_long| refused::too_long(&too_long, self.caller.request_id.clone()))
     }
 
     fn generation(&self) -> Generation {
@@ -165,7 +165,7 @@ impl Producer {
     }
 
     fn messages(&self) -> Box<RawValue> {
-        remember::messages(&self.input, &self.ready.history, self.ready.resolved.context_tokens())
+        remember::messages(&self.input, &self.ready.history, &self.ready.measure)
     }
 }
 

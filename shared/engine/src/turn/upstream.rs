@@ -72,6 +72,9 @@ pub(crate) async fn read_upstream(engine: &Engine, upstream: Upstream<'_>) -> Re
         () = engine.tasks.handed_over() => Err(Stop::HandedOver),
         () = engine.clock.sleep_until(upstream.must_end_by) => Err(Stop::TimeUp),
     };
+    if let Ok(completion) = &result {
+        engine.learn(upstream.resolved, &upstream.generation, &completion.usage);
+    }
     result.map_err(|stop| if partial.is_empty() { Broken::without_text(stop) } else { Broken { stop, partial } })
 }
 
