@@ -55,7 +55,7 @@ impl Scale {
     /// The most of which it makes no more than `tokens`.
     #[must_use]
     pub const fn before(self, tokens: u64) -> u64 {
-        tokens.saturating_mul(ONE) / self.0
+        tokens.saturating_mul(ONE) / if self.0 == 0 { 1 } else { self.0 }
     }
 
     fn ratio(reported: u64, estimated: u64) -> Self {
