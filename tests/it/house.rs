@@ -119,6 +119,16 @@ fn only_the_store_names_the_aws_sdk_and_its_expressions() {
 }
 
 #[test]
+fn only_who_counts_exactly_has_the_vocabularies() {
+    // A binary that names none links none: 7 MB of them.
+    let none: [PathBuf; 0] = [];
+    let count = "shared/providers/src/count";
+    assert_eq!(files_with("tiktoken_rs", &[count, "shared/core/tests", "tests"]), none);
+    let composition = ["functions/src/bin/conversations.rs", "infra/local"];
+    assert_eq!(files_with("with_tokenizers", &[&[count, "tests"][..], &composition].concat()), none);
+}
+
+#[test]
 fn only_composition_reads_the_environment() {
     let none: [PathBuf; 0] = [];
     assert_eq!(files_with("env::var", &["functions", "infra", "tests", "shared/core/tests"]), none);

@@ -23,6 +23,7 @@ use turnwise_engine::random::Random;
 use turnwise_engine::upstream::policy::CallPolicy;
 use turnwise_http::routes::Function;
 use turnwise_http::{Access, App, Deadline};
+use turnwise_providers::count::with_tokenizers;
 use turnwise_providers::{Aws, ProviderSettings, Providers, Secret, Settings, http_client};
 use turnwise_store::queue::{Queue, Receiver, Sent};
 
@@ -148,7 +149,7 @@ impl Builder {
         let (queue, receiver) = Queue::in_process();
         let providers = Providers::new(&self.settings(&provider)).expect("the settings are in order");
         let engine = Engine::new(table.store(), queue, providers).with_calls(self.calls.clone());
-        let engine = engine.with_retention(self.retention);
+        let engine = engine.with_retention(self.retention).with_counter(with_tokenizers);
         let engine = engine.with_time_and_chance(self.clock.clone(), Random::from_system());
         let app = App { engine: engine.clone(), access: self.access.clone() };
         let mut router = turnwise_http::router(app, &Function::ALL);

@@ -20,6 +20,7 @@
 //! - [`category`]: the 12 error categories and 4 severities
 //! - [`catalogue`], [`money`], [`usage`]: models, prices, tokens, exact cost
 //! - [`upstream`]: how often providers are called, how long, and when not
+//! - [`tokens`]: how many tokens a request is, before anybody has counted them
 //! - [`limits`]: every limit, with its reason
 //! - [`fault`]: what is wrong with a request, and where
 //! - [`window`]: how much of a conversation goes along with a new message
@@ -46,6 +47,7 @@ mod raw;
 mod reader;
 pub mod rebuild;
 pub mod time;
+pub mod tokens;
 pub mod turn;
 pub mod upstream;
 pub mod usage;

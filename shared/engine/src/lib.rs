@@ -10,7 +10,8 @@
 //! - [`memory`]: conversations read lately
 //! - [`conversations`]: created, looked at, changed by hand, erased
 //! - [`stats`]: what some days came to
-//! - `count`: how many tokens a request would send
+//! - `measure`: what a model takes, and what was learned about its tokens; `count`: tokens
+//!   of a request that is not made
 //! - [`models`]: what can be asked for, and whether a turn could run
 //! - [`work`]: turns of the queue and turns whose attempts died; [`sweep`]: due rows
 //!   without a message; [`locks`], [`dead_letters`]: what an operator sees and does
@@ -34,6 +35,7 @@ pub mod history;
 mod ledger;
 pub mod live;
 pub mod locks;
+mod measure;
 pub mod memory;
 pub mod models;
 pub mod once;

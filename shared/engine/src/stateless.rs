@@ -17,8 +17,8 @@ use crate::error::Error;
 use crate::follow::{self, Frames};
 use crate::ledger::Charge;
 use crate::live::{LiveTurn, Outcome};
-use crate::turn::{Answer, Caller, Facts, Input, failure, must_end_by, without_text};
-use crate::upstream::{Answered, Chain, Upstream, read_upstream};
+use crate::turn::{Answer, Caller, Facts, Input, failure, must_end_by, remember, without_text};
+use crate::upstream::{Answered, Candidate, Chain, Upstream, read_upstream};
 
 /// A request without a key, on its way.
 struct Work {
@@ -36,7 +36,7 @@ impl Engine {
     /// dropped.
     ///
     /// # Errors
-    /// [`Error::Model`], and [`Error::Failed`] when the provider did not answer.
+    /// [`Error::Model`], [`Error::TooLong`], and [`Error::Failed`] when the provider did not answer.
     pub async fn answer_once(&self, caller: Caller, input: Input) -> Result<(Facts, Arc<Answer>), Error> {
         let live = self.begin_work(caller, input, false)?;
         match live.outcome().await {
@@ -56,7 +56,7 @@ impl Engine {
     /// dropped.
     ///
     /// # Errors
-    /// [`Error::Model`]; later trouble is a frame.
+    /// [`Error::Model`], [`Error::TooLong`]; later trouble is a frame.
     pub fn stream_once(&self, caller: Caller, input: Input) -> Result<(Facts, Frames), Error> {
         let live = self.begin_work(caller, input, true)?;
         Ok((live.facts.clone(), follow::live(live)))
@@ -65,6 +65,7 @@ impl Engine {
     fn begin_work(&self, caller: Caller, input: Input, stream: bool) -> Result<Arc<LiveTurn>, Error> {
         let chain = self.chain(&input)?;
         let first = chain.first();
+        remember::check(&input, &[], &first.measure)?;
         let facts = Facts {
             created_at: Some(self.clock.now()),
             attempts: 1,
@@ -89,7 +90,10 @@ impl Work {
         let now = self.engine.clock.now();
         let upstream = Upstream {
             chain: &self.chain,
-            generation: &|resolved| Generation { model: resolved.model.clone(), fields: self.input.fields.clone() },
+            generation: &|candidate: &Candidate| Generation {
+                model: candidate.resolved.model.clone(),
+                fields: self.input.fields.clone(),
+            },
             id: format!("chatcmpl-{}", self.attempt),
             stream,
             delivery: Delivery::AtLeastOnce,

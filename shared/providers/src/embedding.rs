@@ -45,13 +45,6 @@ impl EmbedCall {
             }
         }
     }
-
-    /// The error of `provider`, none of whose models is asked for embeddings here.
-    pub(crate) fn not_embedded(&self, provider: &str) -> Error {
-        let target = Target { provider: provider.to_owned(), model: self.request.model.clone() };
-        let message = format!("{target} is not asked for embeddings: its provider's are not supported.");
-        invalid(&target, Fault::new("model", message))
-    }
 }
 
 impl Embeddings {
@@ -99,6 +92,11 @@ impl Embeddings {
 /// The error for numbers that are none, or are not there.
 pub(crate) fn no_vector(target: &Target) -> Error {
     error::malformed(target, "has an embedding that is no vector of finite numbers")
+}
+
+/// The error for a provider that makes no embeddings.
+pub(crate) fn not_here(target: &Target) -> Error {
+    invalid(target, Fault::new("model", format!("{} makes no embeddings here.", target.provider)))
 }
 
 /// The error for what a provider cannot be asked.
@@ -150,7 +148,7 @@ pub(crate) mod tests {
         let usage = |tokens| of(&[&[1.0], &[2.0]], tokens).unwrap().usage;
         assert_eq!((usage(Some(7)).input, usage(Some(7)).source), (7, Source::Reported));
         for none in [None, Some(0)] {
-            assert_eq!((usage(none).input, usage(none).source), (3, Source::Estimated));
+            assert_eq!((usage(none).input, usage(none).source), (4, Source::Estimated));
         }
     }
 

@@ -10,6 +10,7 @@
 //! - [`anthropic`]: Anthropic's Messages API; [`gemini`]: Google's Gemini API;
 //!   [`bedrock`]: Amazon Bedrock's Converse
 //! - [`echo`]: `local/echo`, which needs no key and no network
+//! - [`count`]: how many tokens a request is, where that can be known exactly
 //! - [`settings`]: keys and addresses, passed in; [`catalogue`]: the known providers as data
 //! - [`sse`]: server-sent events, parsed byte by byte; `stream`: bytes into an answer's
 //!   events; `endpoint`: an upstream's address and our key there
@@ -21,6 +22,7 @@ pub mod bedrock;
 pub mod call;
 pub mod catalogue;
 mod chunks;
+pub mod count;
 pub mod echo;
 pub mod embedding;
 mod endpoint;

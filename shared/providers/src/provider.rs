@@ -5,9 +5,9 @@ use turnwise_core::generation::{Completion, Event, Generation};
 
 use crate::anthropic::Anthropic;
 use crate::bedrock::Bedrock;
-use crate::call::{Call, EventStream};
+use crate::call::{Call, EventStream, Target};
 use crate::echo::Echo;
-use crate::embedding::{EmbedCall, Embeddings};
+use crate::embedding::{self, EmbedCall, Embeddings};
 use crate::error::Error;
 use crate::gemini::Gemini;
 use crate::local;
@@ -148,6 +148,16 @@ impl Provider {
         }
     }
 
+    /// Whether it can be asked for embeddings at all.
+    #[must_use]
+    pub fn embeds(&self) -> bool {
+        match self {
+            Self::Echo(_) | Self::OpenAi(_) | Self::Gemini(_) => true,
+            // Anthropic has no such models; those of Bedrock each speak a format of their own.
+            Self::Anthropic(_) | Self::Bedrock(_) => false,
+        }
+    }
+
     /// The embeddings that `call` asks for, checked: one for each input, in its order, all
     /// equally long. Not retried here, beyond what cannot reach the upstream twice.
     ///
@@ -158,7 +168,10 @@ impl Provider {
             Self::Echo(_) => local::embed(call),
             Self::OpenAi(upstream) => upstream.embed(call).await,
             Self::Gemini(upstream) => upstream.embed_all(call).await,
-            Self::Anthropic(_) | Self::Bedrock(_) => Err(call.not_embedded(self.name())),
+            Self::Anthropic(_) | Self::Bedrock(_) => {
+                let (provider, model) = (self.name().to_owned(), call.request.model.clone());
+                Err(embedding::not_here(&Target { provider, model }))
+            }
         }
     }
 

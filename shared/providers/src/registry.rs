@@ -118,7 +118,11 @@ impl Providers {
     pub(crate) fn catalogued(&self) -> Vec<Listed> {
         let own = local::MODELS.iter().map(|(id, _)| Listed::known(local::PROVIDER, id));
         let shipped = Catalogue::shipped().models.iter();
-        let configured = shipped.filter(|model| self.by_name.contains_key(&model.provider));
+        let served = |model: &Model| {
+            let provider = self.by_name.get(&model.provider);
+            provider.is_some_and(|provider| model.mode == Mode::Chat || provider.embeds())
+        };
+        let configured = shipped.filter(|model| served(model));
         own.chain(configured.map(|model| Listed::known(&model.provider, &model.id))).collect()
     }
 

@@ -87,6 +87,11 @@ pub enum Reason {
     },
     /// It does something else than what was asked of it.
     OtherMode(Mode),
+    /// Its provider cannot be asked for embeddings.
+    NoEmbeddings {
+        /// The provider's name.
+        provider: String,
+    },
     /// Nobody knows it.
     NoSuchModel,
 }
@@ -104,6 +109,7 @@ impl fmt::Display for Reason {
             Self::OtherMode(Mode::Embedding) => {
                 f.write_str(" for messages: it makes embeddings, at POST /v1/embeddings")
             }
+            Self::NoEmbeddings { provider } => write!(f, " for embeddings: {provider} makes none here"),
             Self::NoSuchModel => Ok(()),
         }
     }
@@ -144,7 +150,12 @@ impl Providers {
         if name == AUTO {
             return Err(self.unknown(name, Reason::NoSuchModel, Mode::Embedding));
         }
-        self.named(name, Mode::Embedding)
+        let resolved = self.named(name, Mode::Embedding)?;
+        if resolved.provider.embeds() {
+            return Ok(resolved);
+        }
+        let reason = Reason::NoEmbeddings { provider: resolved.provider.name().to_owned() };
+        Err(self.unknown(name, reason, Mode::Embedding))
     }
 
     /// The model that a request for `name` would get, whatever it does.
@@ -248,7 +259,7 @@ impl Providers {
     fn unknown(&self, name: &str, reason: Reason, mode: Mode) -> Unknown {
         let nearest = match reason {
             // It is no misspelt one.
-            Reason::OtherMode(_) => Vec::new(),
+            Reason::OtherMode(_) | Reason::NoEmbeddings { .. } => Vec::new(),
             Reason::NotConfigured { .. } | Reason::NoSuchModel => self.nearest(name, |model| model.mode == Some(mode)),
         };
         Unknown { name: name.to_owned(), reason, nearest }

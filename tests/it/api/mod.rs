@@ -14,6 +14,7 @@ mod failed;
 mod history;
 mod interrupt;
 mod leaving;
+mod limits;
 mod locks;
 mod logs;
 mod messages;

@@ -6,7 +6,8 @@ use super::vector::Encoding;
 use crate::fault::{Fault, Faults};
 use crate::json::{RawMap, kind_of};
 use crate::limits::{MAX_EMBEDDED_BYTES, MAX_EMBEDDED_INPUTS, MAX_EMBEDDED_TOKENS};
-use crate::usage::{Source, Usage, estimate_tokens};
+use crate::tokens::estimate_tokens;
+use crate::usage::{Source, Usage};
 
 /// The name that would leave the choice of the model to us.
 const AUTO: &str = "auto";

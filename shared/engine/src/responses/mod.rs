@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::follow::Frames;
-use crate::turn::remember::{self, Sent};
+use crate::turn::remember;
 use crate::turn::{Answer, Caller, Facts, Input, TurnRequest};
 
 mod compact;
@@ -182,9 +182,9 @@ impl Engine {
         let mut input = request.input;
         input.items = Some(json::raw(&Value::Array(items)));
         let resolved = self.providers.resolve(input.model.as_deref()).map_err(Error::Model)?;
-        let sent = Sent::to(&resolved);
-        remember::check(&input, &history, sent)?;
-        let messages = remember::messages(&input, &history, sent);
+        let measure = self.measure(&resolved);
+        remember::check(&input, &history, &measure)?;
+        let messages = remember::messages(&input, &history, &measure);
         input.fields.insert("messages".to_owned(), messages);
         if input.stream {
             let echo = input.echo.clone();

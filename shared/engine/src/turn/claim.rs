@@ -9,7 +9,7 @@ use turnwise_core::turn::{
 };
 use turnwise_store::{BeginTurn, Begun, Entry};
 
-use super::remember::{self, Sent};
+use super::remember;
 use super::request::TurnRequest;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -75,7 +75,7 @@ impl Engine {
             if let Decision::Acquire(acquire) = decision {
                 let chain = self.chain(&request.input)?;
                 if is_to_be_checked(request, &acquire) {
-                    remember::check(&request.input, &seen.history, Sent::to(&chain.first().resolved))?;
+                    remember::check(&request.input, &seen.history, &chain.first().measure)?;
                 }
                 let turn = self.turn_to_begin(request, &acquire, &ask, seen.turn.as_ref());
                 tried = Some(acquire.clone());

@@ -4,44 +4,28 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use turnwise_core::generation::REASONING_DETAILS;
 use turnwise_core::items::messages_of_items;
-use turnwise_core::json::{self, RawMap};
-use turnwise_core::usage::count;
+use turnwise_core::json;
+use turnwise_core::tokens::{count, count_part};
 use turnwise_core::window::TooLong;
-use turnwise_providers::Resolved;
 use turnwise_store::{Content, Entry};
 
 use super::request::Input;
+use crate::measure::Measure;
 
 /// Fields of an answer's message that a request may contain: upstreams refuse others
 /// of their own making.
 const KEPT_FIELDS: [&str; 4] = ["role", "content", "tool_calls", "refusal"];
 
-/// What a model is sent of a conversation.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Sent {
-    /// How many tokens it holds, where that is known.
-    pub(crate) context: Option<u64>,
-    /// Whether it is given back what models thought.
-    pub(crate) thoughts: bool,
-}
-
-impl Sent {
-    /// What `resolved` is sent.
-    pub(crate) fn to(resolved: &Resolved) -> Self {
-        Self { context: resolved.context_tokens(), thoughts: resolved.provider.takes_thoughts() }
-    }
-}
-
 /// What is new, behind what the conversation remembers, as far as it fits into the
 /// request's window or the model, and the instructions before everything.
-pub(crate) fn messages(input: &Input, history: &[Entry], sent: Sent) -> Box<RawValue> {
+pub(crate) fn messages(input: &Input, history: &[Entry], measure: &Measure) -> Box<RawValue> {
     let raw = input.messages();
     let new: Vec<Value> = serde_json::from_str(raw.get()).unwrap_or_default();
     let history = if input.remembers { history } else { &[] };
-    let rows: Vec<Vec<Value>> = history.iter().map(|entry| messages_of(entry, sent.thoughts)).collect();
-    let nothing_else = RawMap::new();
-    let newest_first = rows.iter().rev().map(|row| count(row, &nothing_else));
-    let fitting = input.window.fitting(sent.context, count(&new, &nothing_else), newest_first);
+    let rows: Vec<Vec<Value>> = history.iter().map(|entry| messages_of(entry, measure.thoughts)).collect();
+    let tokens_of = |messages: &[Value]| count_part(messages).scaled(measure.scale);
+    let newest_first = rows.iter().rev().map(|row| tokens_of(row));
+    let fitting = input.window.fitting(measure.context, tokens_of(&new), newest_first);
     let instructions = input.instructions.as_ref();
     let mut messages: Vec<Value> =
         instructions.map(|text| json!({"role": "system", "content": text})).into_iter().collect();
@@ -53,20 +37,26 @@ pub(crate) fn messages(input: &Input, history: &[Entry], sent: Sent) -> Box<RawV
     json::raw(&Value::Array(messages))
 }
 
-/// Whether `history`, the newest rows of a conversation, may go along with `input`.
+/// Whether `input` may be sent to the model that is measured, with `history`, the newest
+/// rows of its conversation. What can be cut is not looked at.
 ///
 /// # Errors
 /// [`TooLong`].
-pub(crate) fn check(input: &Input, history: &[Entry], sent: Sent) -> Result<(), TooLong> {
-    let rows = if input.remembers { history.len() } else { 0 };
-    input.window.check(sent.context, rows, || tokens(input, history, sent))
+pub(crate) fn check(input: &Input, history: &[Entry], measure: &Measure) -> Result<(), TooLong> {
+    let most_output = measure.most_output.zip(input.asked_output());
+    if let Some((most, (field, asked))) = most_output.filter(|(most, (_, asked))| asked > most) {
+        return Err(TooLong::Output { field, asked, model: measure.model.clone(), most });
+    }
+    let history = if input.remembers { history } else { &[] };
+    let kept = if input.window.whole { history } else { &[] };
+    input.window.check(measure.context, history.len(), input.field(), || tokens(input, kept, measure))
 }
 
-/// About how many tokens a model is sent.
-pub(crate) fn tokens(input: &Input, history: &[Entry], sent: Sent) -> u64 {
-    let messages = messages(input, history, sent);
+/// About how many tokens the model is sent.
+fn tokens(input: &Input, history: &[Entry], measure: &Measure) -> u64 {
+    let messages = messages(input, history, measure);
     let messages: Vec<Value> = serde_json::from_str(messages.get()).unwrap_or_default();
-    count(&messages, &input.fields)
+    count(&messages, &input.fields).scaled(measure.scale)
 }
 
 /// A row of a conversation as the messages it adds.

@@ -34,7 +34,7 @@ const FORCED_RETRIES: u32 = 1;
 pub(crate) struct Upstream<'a> {
     pub(crate) chain: &'a Chain,
     /// What a model is sent: the same to all, but for what depends on the model.
-    pub(crate) generation: &'a (dyn Fn(&Resolved) -> Generation + Send + Sync),
+    pub(crate) generation: &'a (dyn Fn(&Candidate) -> Generation + Send + Sync),
     /// Names the answer where the upstream does not.
     pub(crate) id: String,
     /// Whether to ask for a stream.
@@ -177,7 +177,7 @@ impl<'a> Trial<'a> {
             upstream: self.upstream,
             provider,
             call: Call {
-                generation: (self.upstream.generation)(&candidate.resolved),
+                generation: (self.upstream.generation)(candidate),
                 id: self.upstream.id.clone(),
                 created_s: self.engine.clock.now().as_secs(),
                 connect_timeout: Some(timeouts.connect),
@@ -185,6 +185,9 @@ impl<'a> Trial<'a> {
             timeouts,
         };
         let result = call.make(&mut self.passed).await;
+        if let Ok(completion) = &result {
+            self.engine.learn(&candidate.resolved, &call.call.generation, &completion.usage);
+        }
         self.engine.note_end(&candidate.resolved, result.as_ref().err());
         result
     }

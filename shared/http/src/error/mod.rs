@@ -14,7 +14,6 @@ use turnwise_core::category::Category;
 use turnwise_core::fault::Faults;
 use turnwise_core::limits::{MAX_BODY_BYTES, MAX_QUEUED_TURNS};
 use turnwise_core::turn::{CONVERSATION_DELETED, Failure, Outcome};
-use turnwise_core::window::CONTEXT_EXCEEDED;
 use turnwise_engine::turn::Facts;
 
 pub use self::body::{ErrorBody, ErrorObject, FaultBody, MessageErrorBody, Standard};
@@ -219,8 +218,8 @@ fn engine(error: &turnwise_engine::Error) -> Answer {
                 .code("field_too_large")
                 .param("input")
         }
-        Engine::ContextExceeded(too_long) => {
-            Answer::new(Category::ValidationError, too_long.to_string()).code(CONTEXT_EXCEEDED).param("input")
+        Engine::TooLong(too_long) => {
+            Answer::new(Category::ValidationError, too_long.to_string()).code(too_long.code()).param(too_long.field())
         }
         Engine::Model(unknown) => {
             Answer::new(Category::NotFoundError, unknown.to_string()).code("model_not_found").param("model")

@@ -31,7 +31,9 @@ const ROLES: [&str; 6] = ["system", "developer", "user", "assistant", "tool", "f
 
 /// Completes a chat, in OpenAI's shape.
 ///
-/// Every field of OpenAI's request is accepted and forwarded.
+/// Every field of OpenAI's request is accepted and forwarded. More tokens in `max_tokens` or
+/// `max_completion_tokens` than the model gives are refused with `max_tokens_exceeded`, and
+/// messages that are surely more than it takes with `context_length_exceeded`.
 #[utoipa::path(
     post, path = "/v1/chat/completions", tag = "chat", request_body = Object,
     params(

@@ -118,13 +118,17 @@ pub(crate) async fn list_models(
     Extension(context): Extension<RequestContext>,
     Params(query): Params<PageQuery>,
 ) -> Result<Response, Error> {
-    let models = app.engine.models().await;
+    let mut models = app.engine.models().await;
     match context.standard() {
         Standard::OpenAi => {
             let data = models.into_iter().map(body).collect();
             Ok(Json(ModelList { object: "list", data }).into_response())
         }
-        Standard::Anthropic => Ok(Json(page(models, &query)?).into_response()),
+        Standard::Anthropic => {
+            // Its clients know no others.
+            models.retain(|model| model.mode != Some(Mode::Embedding));
+            Ok(Json(page(models, &query)?).into_response())
+        }
     }
 }
 

@@ -20,7 +20,7 @@ mod wishes;
 mod tests;
 
 use serde_json::{Value, json};
-use turnwise_core::generation::{Completion, Event};
+use turnwise_core::generation::{Completion, Event, Generation};
 use turnwise_core::json;
 
 use self::answer::Answer;
@@ -115,6 +115,11 @@ impl Echo {
             yield Ok(Event::Finished);
         }))
     }
+}
+
+/// How many input tokens an answer to `generation` reports.
+pub(crate) fn input_tokens(generation: &Generation) -> u64 {
+    request::input_tokens(&request::messages(generation))
 }
 
 fn target() -> Target {

@@ -30,7 +30,6 @@ pub(crate) async fn count_message_tokens(State(app): State<App>, body: Body) -> 
     let mut body = JsonBody::read(body).await?;
     let (model, fields) = (model(&mut body), fields(&mut body, Purpose::Count));
     body.faults.into_result().map_err(Error::Invalid)?;
-    let messages = fields.get("messages").and_then(|raw| serde_json::from_str::<Vec<_>>(raw.get()).ok());
-    let input_tokens = app.engine.count_tokens(model.as_deref(), &messages.unwrap_or_default(), &fields).await?;
-    Ok(Json(MessageTokens { input_tokens }))
+    let count = app.engine.count_tokens(model.as_deref(), &fields).await?;
+    Ok(Json(MessageTokens { input_tokens: count.tokens }))
 }
