@@ -133,7 +133,9 @@ async fn serve(
     }
     stop.send_replace(true);
     engine.tasks.stop();
-    finish(&engine, serving).await
+    let finished = finish(&engine, serving).await;
+    engine.flush_call_counts().await;
+    finished
 }
 
 /// Lets running turns and open responses end; after the grace, or at a second

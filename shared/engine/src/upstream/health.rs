@@ -22,6 +22,9 @@ const HEAR_EVERY: Duration = Duration::from_secs(5);
 /// How long counts of calls that went well are gathered before they are written.
 const COUNT_EVERY: Duration = Duration::from_secs(60);
 
+/// How long a process that ends waits for its counts to be written.
+const LAST_COUNT: Duration = Duration::from_secs(2);
+
 /// How long one caller alone may try whether a model is well again.
 const PROBE_LEASE: Duration = Duration::from_secs(30);
 
@@ -209,7 +212,9 @@ impl Engine {
     /// Writes what is still counted here alone: a process that ends calls it.
     pub async fn flush_call_counts(&self) {
         let counts = self.health.take_counts(self.clock.now(), true);
-        put_counts(self.clone(), counts).await;
+        if self.clock.timeout(LAST_COUNT, put_counts(self.clone(), counts)).await.is_none() {
+            tracing::warn!("counts of calls were not written in time; they are lost");
+        }
     }
 }
 
