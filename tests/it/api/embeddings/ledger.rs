@@ -41,11 +41,11 @@ async fn every_request_leaves_a_line_with_its_exact_cost() {
     let large = "openai/text-embedding-3-large";
     check(Script::embeddings(), &asking(two()), MODEL, ("settled", 20, Some(400_000))).await;
     check(Script::embeddings(), &with(asking(two()), "model", large), large, ("settled", 20, Some(2_600_000))).await;
-    check(unreported(), &asking(two()), MODEL, ("estimated", 4, Some(80_000))).await;
+    check(unreported(), &asking(two()), MODEL, ("estimated", 5, Some(100_000))).await;
     check(unreported(), &asking(json!([[1, 2, 3], [4]])), MODEL, ("estimated", 4, Some(80_000))).await;
     let unpriced = with(asking(two()), "model", "openai/own");
     check(Script::embeddings(), &unpriced, "openai/own", ("settled", 20, None)).await;
-    check(Script::embeddings(), &asking_local(two()), "local/hash-embedding", ("estimated", 4, Some(0))).await;
+    check(Script::embeddings(), &asking_local(two()), "local/hash-embedding", ("estimated", 5, Some(0))).await;
 }
 
 #[tokio::test]
