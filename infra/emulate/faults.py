@@ -7,20 +7,24 @@ fault_checks/expected.py. What did come of it is left in target/emulate/faults.j
 """
 
 import argparse
+import collections
 import contextlib
 import json
 import pathlib
 import sys
 import time
 
-from fault_checks import matrix
+from fault_checks import breakers, crossings, expected, headers, matrix
 from fault_checks.scenarios import SCENARIOS
+from http_client import expect
 from processes import ROOT, WORK, answers, free_port, kill, log_shown, say, start, wait_until
 from upstreams import PROVIDERS, Upstreams
 
 BINARY = ROOT / "target/release/turnwise"
 DEV_KEY = "tw_live_sample_0123456789abcdefghijklmnopqrstuv"
 START_TIMEOUT_S = 60
+MOST_MEMORY_MB = 400  # after everything: thousands of turns are kept in memory, hostile answers are not
+MOST_SHOWN = 200  # lines about deviations
 TIMEOUTS = "; ".join(f"{name}/hang* first_token=800ms between_tokens=800ms total=5s" for name in PROVIDERS)
 
 
@@ -64,33 +68,53 @@ def gateway(binary, upstreams):
             kill(running.process)
 
 
-def jobs_of(scenarios):
-    for client in matrix.CLIENTS.values():
-        for surface in client.surfaces:
-            for provider in PROVIDERS:
-                for scenario in scenarios:
-                    timeout = matrix.LONG_WAIT_S if scenario == "429-60s" else None
-                    yield matrix.Job(client.name, surface, provider, scenario, timeout=timeout)
-
-
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--binary", type=pathlib.Path, default=BINARY)
     arguments.add_argument("--only", nargs="*", default=list(SCENARIOS))
     options = arguments.parse_args()
     if not options.binary.exists():
-        sys.exit(f"error: {options.binary} is not built")
+        sys.exit(f"error: {options.binary} is not built: cargo build --release")
     with Upstreams() as upstreams, gateway(options.binary, upstreams) as running:
-        began = time.monotonic()
-        before = running.memory_mb()
-        jobs = list(jobs_of(options.only))
-        outcomes = matrix.run(running, jobs)
-        say(f"{len(jobs)} jobs in {time.monotonic() - began:.0f} s, {before} -> {running.memory_mb()} MB, at most {running.memory_mb('VmHWM')}")
-        with (WORK / "faults.jsonl").open("w") as file:
-            for job in jobs:
-                outcome = outcomes[job.key]
-                outcome["made"] = len(upstreams.calls[job.key])
-                file.write(json.dumps({**vars(job), **outcome}) + "\n")
+        # Looked at first, so that nothing else has happened yet.
+        found = breakers.check(running, upstreams)
+        found += crossings.check(running, upstreams)
+        found += run_matrix(running, upstreams, options.only)
+        found += headers.check(running, upstreams)
+        expect("the gateway is alive", running.process.poll(), None)
+    report(found)
+
+
+def run_matrix(running, upstreams, scenarios):
+    """All clients in all scenarios; returns what deviates."""
+    began, before = time.monotonic(), running.memory_mb()
+    jobs = list(matrix.jobs_of(scenarios, PROVIDERS))
+    outcomes = matrix.run(running, jobs)
+    after, most = running.memory_mb(), running.memory_mb("VmHWM")
+    say(f"{len(jobs)} requests in {time.monotonic() - began:.0f} s; memory {before} MB before, {after} MB after, {most} MB at most")
+    found = []
+    with (WORK / "faults.jsonl").open("w") as file:
+        for job in jobs:
+            outcome, made = outcomes[job.key], len(upstreams.calls[job.key])
+            file.write(json.dumps({**vars(job), **outcome, "made": made}) + "\n")
+            found += [(job, *deviation) for deviation in expected.deviations(job, outcome, made)]
+    if after > MOST_MEMORY_MB:
+        found.append((matrix.Job("-", "-", "-", "memory"), "memory", f"at most {MOST_MEMORY_MB} MB", after))
+    return found
+
+
+def report(found):
+    """Says what deviates, ends the script if some of it is not known, and names what is known and was not found."""
+    unknown, seen = [], collections.Counter()
+    for job, what, wanted, got in found:
+        if known := expected.known(job, what):
+            seen[known[0]] += 1
+        else:
+            unknown.append(f"{what}: {job.key}: expected {wanted!r}, got {got!r}")
+    for patterns, reason in expected.KNOWN.items():
+        say(f"known, {seen[patterns]} times: {' '.join(patterns)}: {reason}")
+    if unknown:
+        sys.exit("\n".join([*(f"error: {line}" for line in unknown[:MOST_SHOWN]), f"error: {len(unknown)} deviations"]))
 
 
 if __name__ == "__main__":

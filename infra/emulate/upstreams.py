@@ -67,8 +67,16 @@ class Upstreams:
         return self
 
     def __exit__(self, *_):
+        asyncio.run_coroutine_threadsafe(self._leave(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+
+    async def _leave(self):
+        """Ends what hangs."""
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     def environment(self):
         """What the gateway is told: addresses and keys."""

@@ -192,7 +192,10 @@ async function messagesStream(client, model, body, out) {
   for await (const event of await keep(out, client.messages.create({ max_tokens: 1024, ...asked(model, body), stream: true }))) {
     note(out, event);
     const { type, index, delta } = event;
-    if (type === "message_start") takeAnthropicUsage(event.message.usage, out);
+    if (type === "message_start") {
+      out.start_input = event.message.usage.input_tokens;
+      takeAnthropicUsage(event.message.usage, out);
+    }
     if (type === "content_block_start" && event.content_block.type === "tool_use") {
       Object.assign(callAt(out, index), { id: event.content_block.id, name: event.content_block.name });
     }

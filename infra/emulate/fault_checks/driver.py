@@ -245,6 +245,7 @@ def messages_stream(client, model, body, out):
     for event in keep(out, client.messages.with_raw_response.create(**arguments, stream=True)):
         note(out, event)
         if event.type == "message_start":
+            out["start_input"] = event.message.usage.input_tokens
             take_anthropic_usage(event.message.usage, out)
         elif event.type == "content_block_start" and event.content_block.type == "tool_use":
             call_at(out, event.index).update(id=event.content_block.id, name=event.content_block.name)

@@ -10,7 +10,7 @@ from processes import ROOT
 
 HERE = ROOT / "infra/emulate/fault_checks"
 TOOLS = ROOT / "target/tools"
-DRIVER_TIMEOUT_S = 170
+DRIVER_TIMEOUT_S = 400
 LONG_WAIT_S = 8  # the patience of a client whose upstream asks for a minute
 
 OPENAI_SURFACES = ("chat", "chat-stream", "chat-helper", "responses", "responses-stream")
@@ -86,6 +86,28 @@ class Job:
         """What the driver is told."""
         told = {"id": self.key, "surface": self.surface, "model": self.key, "retries": self.retries, "body": self.body}
         return {**told, "timeout": self.timeout} if self.timeout else told
+
+
+# What failed and will not get better by asking again is asked again by no client either: these with its own retries.
+RETRIED = ("ok", "500-once", "503", "429", "401", "402", "400", "404", "hang", "reset-first", "html", "rubbish", "cut", "error-event")
+
+# The helpers read the same streams as the loops by hand, so that they are asked where they do something of their own.
+HELPED = ("ok", "tools", "tools-parallel", "tools-odd", "refusal", "length", "filter", "no-usage", "usage-twice", "slow")
+HELPED += ("503", "reset", "cut", "no-finish", "no-done", "error-event", "hang-middle", "rubbish-middle")
+
+
+def jobs_of(scenarios, providers):
+    """Every client on each of its surfaces, of every provider in every scenario; and some with the client's own retries."""
+    for client in CLIENTS.values():
+        for surface in client.surfaces:
+            for provider in providers:
+                for scenario in scenarios:
+                    if surface.endswith("-helper") and scenario not in HELPED:
+                        continue
+                    timeout = LONG_WAIT_S if scenario == "429-60s" else None
+                    yield Job(client.name, surface, provider, scenario, timeout=timeout)
+                    if scenario in RETRIED and not surface.endswith("-helper"):
+                        yield Job(client.name, surface, provider, scenario, retries=None)
 
 
 def run(gateway, jobs):
