@@ -90,7 +90,7 @@ class Upstreams:
 
     async def _serve(self, provider, reader, writer):
         """Serves the requests of one connection."""
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while received := await read_request(provider, reader):
                 if not await perform(self._steps(received), reader, writer):
                     break

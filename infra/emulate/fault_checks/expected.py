@@ -27,6 +27,8 @@ KNOWN = {
     ("retry-after", "429-1h", "*", "*", "*"): "how long the provider wants to be left alone is not told when it is longer than "
     "a minute",
     ("calls", "429-1h", "*", "*", "*"): "a provider that wants to be left alone for an hour is asked three more times at once",
+    ("order of the properties", "*", "[ag]*", "*", "*"): "the properties of a schema come to Anthropic and Gemini in the order "
+    "of their names; models write them in the order of the schema",
     ("start-usage", "ok", "anthropic", "anthropic-*", "messages-*"): "message_start says that there were no input tokens, "
     "although the upstream's says how many",
 }

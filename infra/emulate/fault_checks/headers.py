@@ -29,14 +29,14 @@ def check(running, upstreams):
         body = {"model": f"{provider}/ok.headers", "messages": [{"role": "user", "content": "Hello"}]}
         sent = {**SENT, "authorization": f"Bearer {running.key}"}
         answer = request("POST", f"{running.url}/v1/chat/completions", body, sent)
-        yield_usage = answer.json().get("usage", {}).get("total_tokens")
-        if answer.status != 200 or yield_usage != USAGE[2]:
+        total = answer.json().get("usage", {}).get("total_tokens")
+        if answer.status != 200 or total != USAGE[2]:
             return [(Job("-", "chat", provider, "headers"), "status", 200, answer.status)]
     found = []
     for model, calls in list(upstreams.calls.items()):
         for call in calls:
             found += [(Job("-", "-", call.provider, model.split("/")[1]), *wrong) for wrong in wrong_in(call, running.key)]
-    strays = [call.target for call in upstreams.others if "elsewhere" in call.target or call.method != "POST"]
+    strays = [call.target for call in upstreams.others if "elsewhere" in call.target]
     return [*found, *([(Job("-", "-", "-", "redirect"), "followed", [], strays)] if strays else [])]
 
 
