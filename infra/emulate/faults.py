@@ -91,7 +91,8 @@ def run_matrix(running, upstreams, scenarios):
     jobs = list(matrix.jobs_of(scenarios, PROVIDERS))
     outcomes = matrix.run(running, jobs)
     after, most = running.memory_mb(), running.memory_mb("VmHWM")
-    say(f"{len(jobs)} requests in {time.monotonic() - began:.0f} s; memory {before} MB before, {after} MB after, {most} MB at most")
+    took = time.monotonic() - began
+    say(f"{len(jobs)} requests in {took:.0f} s; memory: {before} MB before, {after} MB after, {most} MB at most")
     found = []
     with (WORK / "faults.jsonl").open("w") as file:
         for job in jobs:

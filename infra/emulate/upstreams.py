@@ -8,6 +8,7 @@ is kept, so that a check can count the calls of each model and look at their hea
 """
 
 import asyncio
+import base64
 import collections
 import contextlib
 import dataclasses
@@ -24,7 +25,7 @@ from fault_checks.scenarios import CLOSE, HANG, RESET, Request, document, plan
 PROVIDERS = ("openai", "anthropic", "gemini")
 HANG_S = 120  # the longest that a connection is left without an answer
 KEYS = {name: f"{name}-provider-key-that-no-client-may-see" for name in PROVIDERS}
-VECTOR = [0.1, 0.2, 0.3]
+VECTOR = [0.5, -0.25, 2.0]
 
 
 @dataclasses.dataclass
@@ -142,7 +143,10 @@ def steps_of(received, path, model, number):
 def embedded(body):
     """OpenAI's answer to a request for embeddings."""
     inputs = body["input"] if isinstance(body.get("input"), list) else [body.get("input")]
-    data = [{"object": "embedding", "index": index, "embedding": VECTOR} for index in range(len(inputs))]
+    # The client asks for base64 by itself.
+    packed = base64.b64encode(struct.pack(f"<{len(VECTOR)}f", *VECTOR)).decode()
+    vector = packed if body.get("encoding_format") == "base64" else VECTOR
+    data = [{"object": "embedding", "index": index, "embedding": vector} for index in range(len(inputs))]
     usage = {"prompt_tokens": formats.INPUT_TOKENS, "total_tokens": formats.INPUT_TOKENS}
     return {"object": "list", "data": data, "model": body.get("model"), "usage": usage}
 
@@ -150,7 +154,10 @@ def embedded(body):
 def listed(provider):
     """The provider's list of models, of which there is one."""
     if provider == "openai":
-        return {"object": "list", "data": [{"id": "ok", "object": "model", "created": formats.CREATED, "owned_by": "mock"}]}
+        return {
+            "object": "list",
+            "data": [{"id": "ok", "object": "model", "created": formats.CREATED, "owned_by": "mock"}],
+        }
     if provider == "anthropic":
         model = {"type": "model", "id": "ok", "display_name": "OK", "created_at": "2026-01-01T00:00:00Z"}
         return {"data": [model], "has_more": False, "first_id": "ok", "last_id": "ok"}

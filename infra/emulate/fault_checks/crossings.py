@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from fault_checks import matrix
 from fault_checks.matrix import CLIENTS, Job
+from upstreams import VECTOR
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(range(64))).decode()
 DATA_URL = f"data:image/png;base64,{PNG}"
@@ -23,7 +24,8 @@ RESULTS = {"call_a": "12:00 in Zürich", "call_b": "13:00"}
 
 OPENAI_TOOL = {"type": "function", "function": {"name": "get_time", "description": "The time.", "parameters": SCHEMA}}
 OPENAI_CALLS = [
-    {"id": name, "type": "function", "function": {"name": "get_time", "arguments": json.dumps(ARGUMENTS)}} for name in RESULTS
+    {"id": name, "type": "function", "function": {"name": "get_time", "arguments": json.dumps(ARGUMENTS)}}
+    for name in RESULTS
 ]
 OPENAI_ROUND = {
     "tools": [OPENAI_TOOL],
@@ -35,11 +37,16 @@ OPENAI_ROUND = {
     ],
 }
 RESPONSES_ROUND = {
-    "tools": [{"type": "function", "name": "get_time", "description": "The time.", "parameters": SCHEMA, "strict": False}],
+    "tools": [
+        {"type": "function", "name": "get_time", "description": "The time.", "parameters": SCHEMA, "strict": False}
+    ],
     "instructions": "Be brief.",
     "input": [
         {"role": "user", "content": "Two times, please."},
-        *({"type": "function_call", "call_id": name, "name": "get_time", "arguments": json.dumps(ARGUMENTS)} for name in RESULTS),
+        *(
+            {"type": "function_call", "call_id": name, "name": "get_time", "arguments": json.dumps(ARGUMENTS)}
+            for name in RESULTS
+        ),
         *({"type": "function_call_output", "call_id": name, "output": text} for name, text in RESULTS.items()),
     ],
 }
@@ -48,10 +55,19 @@ ANTHROPIC_ROUND = {
     "system": "Be brief.",
     "messages": [
         {"role": "user", "content": "Two times, please."},
-        {"role": "assistant", "content": [{"type": "tool_use", "id": name, "name": "get_time", "input": ARGUMENTS} for name in RESULTS]},
-        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": name, "content": text} for name, text in RESULTS.items()]},
+        {
+            "role": "assistant",
+            "content": [{"type": "tool_use", "id": name, "name": "get_time", "input": ARGUMENTS} for name in RESULTS],
+        },
+        {
+            "role": "user",
+            "content": [
+                {"type": "tool_result", "tool_use_id": name, "content": text} for name, text in RESULTS.items()
+            ],
+        },
     ],
 }
+OTHER_SURFACES = {"count-tokens": "anthropic-python", "embeddings": "openai-python-3"}
 UNKNOWN = {"vendor_field": {"deep": [1, 2.5, None, "ü"]}, "big_number": 9007199254740991, "min_p": 0.05}
 
 
@@ -69,7 +85,7 @@ class Crossing:
     def jobs(self):
         """One for each client that has the surface."""
         for client in CLIENTS.values():
-            if self.surface in client.surfaces or (self.surface == "count-tokens" and client.name == "anthropic-python"):
+            if self.surface in client.surfaces or OTHER_SURFACES.get(self.surface) == client.name:
                 yield Job(client.name, self.surface, self.provider, self.scenario, note=f"-{self.name}", body=self.body)
 
 
@@ -104,9 +120,21 @@ def answered(outcome):
 def passed_through(outcome, body):
     """An upstream of OpenAI's kind gets the body unchanged, but for the model's name."""
     yield from answered(outcome)
-    wanted = {**UNKNOWN, "seed": 7, "logit_bias": {"50256": -100}, "messages": OPENAI_ROUND["messages"], "tools": [OPENAI_TOOL]}
-    yield from differs("body", wanted, {name: value for name, value in body.items() if name not in ("model", "stream", "stream_options")})
-    yield from differs("order of the properties", list(PROPERTIES), list(body["tools"][0]["function"]["parameters"]["properties"]))
+    wanted = {
+        **UNKNOWN,
+        "seed": 7,
+        "logit_bias": {"50256": -100},
+        "messages": OPENAI_ROUND["messages"],
+        "tools": [OPENAI_TOOL],
+    }
+    yield from differs(
+        "body",
+        wanted,
+        {name: value for name, value in body.items() if name not in ("model", "stream", "stream_options")},
+    )
+    yield from differs(
+        "order of the properties", list(PROPERTIES), list(body["tools"][0]["function"]["parameters"]["properties"])
+    )
 
 
 # Tools.
@@ -117,9 +145,14 @@ def openai_round(outcome, body):
     yield from answered(outcome)
     said = [message for message in body["messages"] if message["role"] not in ("system", "developer")]
     yield from differs("roles", ["user", "assistant", "tool", "tool"], [message["role"] for message in said])
-    calls = [(call["id"], call["function"]["name"], json.loads(call["function"]["arguments"])) for call in said[1]["tool_calls"]]
+    calls = [
+        (call["id"], call["function"]["name"], json.loads(call["function"]["arguments"]))
+        for call in said[1]["tool_calls"]
+    ]
     yield from differs("calls", [(name, "get_time", ARGUMENTS) for name in RESULTS], calls)
-    yield from differs("results", RESULTS, {message["tool_call_id"]: text_of(message["content"]) for message in said[2:]})
+    yield from differs(
+        "results", RESULTS, {message["tool_call_id"]: text_of(message["content"]) for message in said[2:]}
+    )
     yield from differs("system", "Be brief.", text_of(body["messages"][0]["content"]))
     yield from in_order(body["tools"][0]["function"]["parameters"])
 
@@ -128,7 +161,11 @@ def anthropic_round(outcome, body):
     """Calls and results as Anthropic has them: all results in one message of the user."""
     yield from answered(outcome)
     yield from differs("roles", ["user", "assistant", "user"], [message["role"] for message in body["messages"]])
-    uses = [(block["id"], block["name"], block["input"]) for block in body["messages"][1]["content"] if block["type"] == "tool_use"]
+    uses = [
+        (block["id"], block["name"], block["input"])
+        for block in body["messages"][1]["content"]
+        if block["type"] == "tool_use"
+    ]
     yield from differs("calls", [(name, "get_time", ARGUMENTS) for name in RESULTS], uses)
     results = {block["tool_use_id"]: text_of(block["content"]) for block in body["messages"][2]["content"]}
     yield from differs("results", RESULTS, results)
@@ -144,7 +181,9 @@ def gemini_round(outcome, body):
     calls = [part["functionCall"] for part in body["contents"][1]["parts"]]
     yield from differs("calls", [("get_time", ARGUMENTS)] * 2, [(call["name"], call["args"]) for call in calls])
     results = [part["functionResponse"] for part in body["contents"][2]["parts"]]
-    yield from differs("results", list(RESULTS.values()), [next(iter(result["response"].values())) for result in results])
+    yield from differs(
+        "results", list(RESULTS.values()), [next(iter(result["response"].values())) for result in results]
+    )
     yield from differs("system", "Be brief.", body["systemInstruction"]["parts"][0]["text"])
     declared = body["tools"][0]["functionDeclarations"][0]
     yield from in_order(declared.get("parametersJsonSchema") or declared["parameters"])
@@ -152,7 +191,9 @@ def gemini_round(outcome, body):
 
 def in_order(schema):
     """The properties in the order in which they were declared."""
-    yield from differs("order of the properties", list(PROPERTIES), schema.get("propertyOrdering") or list(schema["properties"]))
+    yield from differs(
+        "order of the properties", list(PROPERTIES), schema.get("propertyOrdering") or list(schema["properties"])
+    )
 
 
 def text_of(content):
@@ -226,7 +267,13 @@ def refused(field):
     """A clear 400 that names the field, and nobody is called."""
 
     def look(outcome, body):
-        error = outcome["error"] or {"class": "an answer", "status": None, "message": "", "param": None, "category": None}
+        error = outcome["error"] or {
+            "class": "an answer",
+            "status": None,
+            "message": "",
+            "param": None,
+            "category": None,
+        }
         yield from differs("class", "BadRequestError", error["class"])
         yield from differs("category", "VALIDATION_ERROR", error["category"])
         yield from differs("names the field", True, field in error["message"] or field in (error["param"] or ""))
@@ -241,6 +288,13 @@ def counted(outcome, _body):
     yield from differs("tokens", True, bool(outcome["usage"]) and outcome["usage"][0] > 0)
 
 
+def embedded(outcome, body):
+    """Vectors as the upstream made them."""
+    yield from answered(outcome)
+    yield from differs("vectors", [VECTOR, VECTOR], json.loads(outcome["text"]))
+    yield from differs("input", ["one", "two"], body["input"])
+
+
 def system_joined(outcome, body):
     """System messages are hoisted and joined, turns of one role merged, and nothing is empty."""
     yield from answered(outcome)
@@ -248,17 +302,24 @@ def system_joined(outcome, body):
     system = text_of(body["system"])
     yield from differs("system", True, "First rule." in system and "Second rule." in system)
     yield from differs("merged", True, all(text in json.dumps(body["messages"][0]) for text in ("One.", "Two.")))
-    blocks = [block for message in body["messages"] if isinstance(message["content"], list) for block in message["content"]]
+    blocks = [
+        block for message in body["messages"] if isinstance(message["content"], list) for block in message["content"]
+    ]
     yield from differs("empty blocks", [], [block for block in blocks if block.get("text") == ""])
 
 
 IMAGE_PARTS = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": DATA_URL}}]
-RESPONSES_PARTS = [{"type": "input_text", "text": "What is it?"}, {"type": "input_image", "image_url": DATA_URL, "detail": "auto"}]
+RESPONSES_PARTS = [
+    {"type": "input_text", "text": "What is it?"},
+    {"type": "input_image", "image_url": DATA_URL, "detail": "auto"},
+]
 ANTHROPIC_PARTS = [
     {"type": "text", "text": "What is it?"},
     {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}},
 ]
-OPENAI_FORM = {"response_format": {"type": "json_schema", "json_schema": {"name": "fruit", "strict": True, "schema": SCHEMA}}}
+OPENAI_FORM = {
+    "response_format": {"type": "json_schema", "json_schema": {"name": "fruit", "strict": True, "schema": SCHEMA}}
+}
 RESPONSES_FORM = {"text": {"format": {"type": "json_schema", "name": "fruit", "strict": True, "schema": SCHEMA}}}
 ANTHROPIC_FORM = {"output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}}
 MIXED = [
@@ -297,14 +358,35 @@ def everywhere():
 SEARCH = {"tools": [{"type": "web_search_20250305", "name": "web_search"}]}
 CROSSINGS = (
     *everywhere(),
-    Crossing("unknown", "chat", "openai", {**OPENAI_ROUND, "seed": 7, "logit_bias": {"50256": -100}, "extra_body": UNKNOWN}, passed_through),
-    Crossing("unknown", "chat-stream", "openai", {**OPENAI_ROUND, "seed": 7, "logit_bias": {"50256": -100}, "extra_body": UNKNOWN}, passed_through),
+    Crossing(
+        "unknown",
+        "chat",
+        "openai",
+        {**OPENAI_ROUND, "seed": 7, "logit_bias": {"50256": -100}, "extra_body": UNKNOWN},
+        passed_through,
+    ),
+    Crossing(
+        "unknown",
+        "chat-stream",
+        "openai",
+        {**OPENAI_ROUND, "seed": 7, "logit_bias": {"50256": -100}, "extra_body": UNKNOWN},
+        passed_through,
+    ),
+    Crossing("embeddings", "embeddings", "openai", {}, embedded),
     Crossing("mixed", "chat", "anthropic", {"messages": MIXED}, system_joined),
-    Crossing("dropped", "chat", "anthropic", {"seed": 7, "logit_bias": {"1": 1}, "presence_penalty": 0.5}, dropped("seed", "logit_bias", "presence_penalty")),
+    Crossing(
+        "dropped",
+        "chat",
+        "anthropic",
+        {"seed": 7, "logit_bias": {"1": 1}, "presence_penalty": 0.5},
+        dropped("seed", "logit_bias", "presence_penalty"),
+    ),
     Crossing("dropped", "chat-stream", "anthropic", {"seed": 7, "logit_bias": {"1": 1}}, dropped("seed", "logit_bias")),
     Crossing("dropped", "chat", "gemini", {"logit_bias": {"1": 1}, "user": "ada"}, dropped("logit_bias")),
     Crossing("dropped", "messages", "openai", {"extra_body": {"top_k": 5}}, dropped("top_k")),
-    Crossing("dropped", "messages", "gemini", {"extra_body": {"top_k": 5}, "metadata": {"user_id": "ada"}}, dropped("top_k")),
+    Crossing(
+        "dropped", "messages", "gemini", {"extra_body": {"top_k": 5}, "metadata": {"user_id": "ada"}}, dropped("top_k")
+    ),
     Crossing("several", "chat", "anthropic", {"n": 2}, refused("n")),
     Crossing("audio", "chat", "anthropic", {"messages": [AUDIO]}, refused("audio")),
     Crossing("file", "chat", "anthropic", {"messages": [FILE]}, refused("file")),

@@ -41,7 +41,16 @@ def anthropic_client(url, key):
 
 def run(client, job):
     """Does one job; `out` grows while it runs, so that a failure leaves what came before it."""
-    out = {"id": job["id"], "text": "", "refusal": "", "calls": [], "finish": None, "usage": None, "error": None, "events": 0}
+    out = {
+        "id": job["id"],
+        "text": "",
+        "refusal": "",
+        "calls": [],
+        "finish": None,
+        "usage": None,
+        "error": None,
+        "events": 0,
+    }
     options = {} if job["retries"] is None else {"max_retries": job["retries"]}
     if "timeout" in job:
         options["timeout"] = job["timeout"]
@@ -182,7 +191,12 @@ def take_response(response, out):
     out["finish"] = reason or response.status
     if response.usage:
         usage = response.usage
-        out["usage"] = [usage.input_tokens, usage.output_tokens, usage.total_tokens, usage.input_tokens_details.cached_tokens]
+        out["usage"] = [
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.total_tokens,
+            usage.input_tokens_details.cached_tokens,
+        ]
     if response.status == "failed":
         out["finish"] = None
         out["error"] = failed(response)
@@ -191,7 +205,13 @@ def take_response(response, out):
 def failed(response):
     """A response that says that it failed, as if it were an exception."""
     error = response.error.model_dump() if response.error else {}
-    return {"class": "response.failed", "status": None, "headers": {}, **{"category": None, "retryable": None, "type": None, "request_id": None}, **error}
+    return {
+        "class": "response.failed",
+        "status": None,
+        "headers": {},
+        **{"category": None, "retryable": None, "type": None, "request_id": None},
+        **error,
+    }
 
 
 def responses_stream(client, model, body, out):

@@ -11,26 +11,72 @@ from fault_checks.scenarios import BIG_EVENT_BYTES
 from upstreams import KEYS
 
 MOST_CALLS = 4  # of an upstream for one request, whatever is retried by whom
-USAGE = [formats.INPUT_TOKENS, formats.OUTPUT_TOKENS, formats.INPUT_TOKENS + formats.OUTPUT_TOKENS, formats.CACHED_TOKENS]
+USAGE = [
+    formats.INPUT_TOKENS,
+    formats.OUTPUT_TOKENS,
+    formats.INPUT_TOKENS + formats.OUTPUT_TOKENS,
+    formats.CACHED_TOKENS,
+]
 
 # Deviations that are known: patterns of what deviates, the scenario, the provider, the client and the surface, with the
 # reason. The run names those that it no longer finds.
 KNOWN = {
-    ("exception", "*", "*", "openai-python-*", "chat-[sh]*"): "a comment between the events of a chat completion, which come "
+    (
+        "exception",
+        "*",
+        "*",
+        "openai-python-*",
+        "chat-[sh]*",
+    ): "a comment between the events of a chat completion, which come "
     "once a second, makes openai-python parse an empty event, as the ids of earlier events are remembered",
-    ("exception", "tools-odd", "openai", "openai-*", "chat-helper"): "indexes of tool calls that do not count from 0 reach "
+    (
+        "exception",
+        "tools-odd",
+        "openai",
+        "openai-*",
+        "chat-helper",
+    ): "indexes of tool calls that do not count from 0 reach "
     "the client as they are, and its helper cannot put them together",
-    ("usage", "no-usage", "*", "openai-*", "chat*"): "a completion whose upstream counts no tokens has no usage, not even an "
+    (
+        "usage",
+        "no-usage",
+        "*",
+        "openai-*",
+        "chat*",
+    ): "a completion whose upstream counts no tokens has no usage, not even an "
     "estimated one, as the other surfaces have",
     ("category", "*", "*", "openai-*", "responses-stream"): "the error event of a response's stream names no category",
     ("category", "403", "*", "*", "*"): "a provider's 403 is told as an AUTHENTICATION_ERROR",
-    ("retry-after", "429-1h", "*", "*", "*"): "how long the provider wants to be left alone is not told when it is longer than "
-    "a minute",
-    ("calls", "429-1h", "*", "*", "*"): "a provider that wants to be left alone for an hour is asked three more times at once",
-    ("order of the properties", "*", "[ag]*", "*", "*"): "the properties of a schema come to Anthropic and Gemini in the order "
+    (
+        "retry-after",
+        "429-1h",
+        "*",
+        "*",
+        "*",
+    ): "how long the provider wants to be left alone is not told when it is longer than a minute",
+    (
+        "calls",
+        "429-1h",
+        "*",
+        "*",
+        "*",
+    ): "a provider that wants to be left alone for an hour is asked three more times at once",
+    ("*", "embeddings", "openai", "*", "embeddings"): "there is no /v1/embeddings",
+    (
+        "order of the properties",
+        "*",
+        "[ag]*",
+        "*",
+        "*",
+    ): "the properties of a schema come to Anthropic and Gemini in the order "
     "of their names; models write them in the order of the schema",
-    ("start-usage", "ok", "anthropic", "anthropic-*", "messages-*"): "message_start says that there were no input tokens, "
-    "although the upstream's says how many",
+    (
+        "start-usage",
+        "ok",
+        "anthropic",
+        "anthropic-*",
+        "messages-*",
+    ): "message_start says that there were no input tokens, although the upstream's says how many",
 }
 
 
@@ -121,14 +167,23 @@ TABLE = {
     "html": (MALFORMED, NO_EVENTS),
     "html-502": UPSTREAM,
     "gzip-unasked": (MALFORMED, NO_EVENTS),
-    "big-event": (answer(text="big " + "x" * BIG_EVENT_BYTES), broken("malformed_answer", "API_ERROR", retryable=False)),
+    "big-event": (
+        answer(text="big " + "x" * BIG_EVENT_BYTES),
+        broken("malformed_answer", "API_ERROR", retryable=False),
+    ),
     "endless-line": LONG,
 }
 
 FINISHES = {
     "chat": {"stop": "stop", "tool": "tool_calls", "length": "length", "filter": "content_filter"},
     "responses": {"stop": "completed", "tool": "completed", "length": "max_output_tokens", "filter": "content_filter"},
-    "messages": {"stop": "end_turn", "tool": "tool_use", "length": "max_tokens", "filter": "refusal", "refusal": "refusal"},
+    "messages": {
+        "stop": "end_turn",
+        "tool": "tool_use",
+        "length": "max_tokens",
+        "filter": "refusal",
+        "refusal": "refusal",
+    },
 }
 STATUS_CLASSES = {400: "BadRequestError", 404: "NotFoundError", 429: "RateLimitError"}
 HELPER_ERRORS = {"length": "LengthFinishReasonError", "filter": "ContentFilterFinishReasonError"}
@@ -232,7 +287,11 @@ def of_error(job, outcome, expected):
         should_retry = error["headers"].get("x-should-retry")
         yield "x-should-retry", "false", should_retry
         yield "request id", True, bool(error["request_id"])
-    yield "code", True if error["code"] in expected.codes else expected.codes, error["code"] in expected.codes or error["code"]
+    yield (
+        "code",
+        True if error["code"] in expected.codes else expected.codes,
+        error["code"] in expected.codes or error["code"],
+    )
     if expected.category:
         yield "category", expected.category, error["category"]
     yield "retryable", expected.retryable, error["retryable"]

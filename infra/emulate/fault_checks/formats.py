@@ -127,7 +127,9 @@ def _openai_tool_deltas(answer):
     deltas = []
     for number, call in enumerate(answer.calls):
         index = 3 + 4 * number if answer.odd_indexes else number
-        deltas.append({"index": index, "id": call.id, "type": "function", "function": {"name": call.name, "arguments": ""}})
+        deltas.append(
+            {"index": index, "id": call.id, "type": "function", "function": {"name": call.name, "arguments": ""}}
+        )
     longest = max((len(call.pieces) for call in answer.calls), default=0)
     for place in range(longest):
         for number, call in enumerate(answer.calls):
@@ -159,7 +161,8 @@ def _anthropic_stop(answer):
 def _anthropic_whole(answer, model):
     content = [{"type": "text", "text": answer.text}] if answer.text else []
     content += [
-        {"type": "tool_use", "id": call.id, "name": call.name, "input": json.loads(call.arguments)} for call in answer.calls
+        {"type": "tool_use", "id": call.id, "name": call.name, "input": json.loads(call.arguments)}
+        for call in answer.calls
     ]
     body = {"id": "msg_mock", "type": "message", "role": "assistant", "model": model, "content": content}
     body |= {"stop_reason": _anthropic_stop(answer), "stop_sequence": None}

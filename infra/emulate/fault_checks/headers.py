@@ -35,7 +35,9 @@ def check(running, upstreams):
     found = []
     for model, calls in list(upstreams.calls.items()):
         for call in calls:
-            found += [(Job("-", "-", call.provider, model.split("/")[1]), *wrong) for wrong in wrong_in(call, running.key)]
+            found += [
+                (Job("-", "-", call.provider, model.split("/")[1]), *wrong) for wrong in wrong_in(call, running.key)
+            ]
     strays = [call.target for call in upstreams.others if "elsewhere" in call.target]
     return [*found, *([(Job("-", "-", "-", "redirect"), "followed", [], strays)] if strays else [])]
 

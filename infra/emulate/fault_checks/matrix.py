@@ -88,21 +88,40 @@ class Job:
         return {**told, "timeout": self.timeout} if self.timeout else told
 
 
-# What failed and will not get better by asking again is asked again by no client either: these with its own retries.
-RETRIED = ("ok", "500-once", "503", "429", "401", "402", "400", "404", "hang", "reset-first", "html", "rubbish", "cut", "error-event")
+# Asked for with the client's own retries as well, which must not multiply ours.
+RETRIED = ("ok", "500-once", "503", "429", "401", "402", "400", "404", "hang")
+RETRIED += ("reset-first", "html", "rubbish", "cut", "error-event")
 
 # The helpers read the same streams as the loops by hand, so that they are asked where they do something of their own.
-HELPED = ("ok", "tools", "tools-parallel", "tools-odd", "refusal", "length", "filter", "no-usage", "usage-twice", "slow")
+HELPED = (
+    "ok",
+    "tools",
+    "tools-parallel",
+    "tools-odd",
+    "refusal",
+    "length",
+    "filter",
+    "no-usage",
+    "usage-twice",
+    "slow",
+)
 HELPED += ("503", "reset", "cut", "no-finish", "no-done", "error-event", "hang-middle", "rubbish-middle")
+
+# One client of each family meets all faults of every provider. The others meet all of OpenAI's, and these of the rest:
+# what they read is written by the same code.
+THOROUGH = ("openai-python-3", "anthropic-node")
+EVERYWHERE = ("ok", "tools-parallel", "refusal", "length", "cut", "error-event", "503", "slow")
 
 
 def jobs_of(scenarios, providers):
-    """Every client on each of its surfaces, of every provider in every scenario; and some with the client's own retries."""
+    """The clients on each of their surfaces, of every provider; and some requests with the client's own retries."""
     for client in CLIENTS.values():
         for surface in client.surfaces:
             for provider in providers:
                 for scenario in scenarios:
                     if surface.endswith("-helper") and scenario not in HELPED:
+                        continue
+                    if provider != "openai" and client.name not in THOROUGH and scenario not in EVERYWHERE:
                         continue
                     timeout = LONG_WAIT_S if scenario == "429-60s" else None
                     yield Job(client.name, surface, provider, scenario, timeout=timeout)
@@ -123,7 +142,13 @@ def drive(gateway, client, lines):
     environment = {**os.environ, "NODE_PATH": str(TOOLS / "node/node_modules")}
     told = json.dumps({"url": gateway.url, "key": gateway.key, "jobs": lines})
     done = subprocess.run(
-        client.command, input=told, capture_output=True, text=True, env=environment, timeout=DRIVER_TIMEOUT_S, check=False
+        client.command,
+        input=told,
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=DRIVER_TIMEOUT_S,
+        check=False,
     )
     # By line feeds only: what was said may hold other ends of lines.
     outcomes = [json.loads(line) for line in done.stdout.split("\n") if line]

@@ -14,6 +14,7 @@ ENDLESS_BYTES = 64 * 1024 * 1024  # where an endless line ends, if nobody hangs 
 CHUNK = b"x" * 65536
 REASONS = {200: "OK", 302: "Found", 429: "Too Many Requests", 529: "Overloaded"}
 SCENARIOS = {}
+SOMETHING = Answer()
 
 
 @dataclasses.dataclass
@@ -53,7 +54,10 @@ def scenario(name):
 
 def head(status, headers):
     """A status line and headers."""
-    lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Status')}", *(f"{name}: {value}" for name, value in headers.items())]
+    lines = [
+        f"HTTP/1.1 {status} {REASONS.get(status, 'Status')}",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
     return "\r\n".join([*lines, "", ""]).encode()
 
 
@@ -93,7 +97,7 @@ def stream(pieces, headers=None, end=(LAST_CHUNK,)):
     return [head(200, {**STREAM_HEADERS, **(headers or {})}), *steps, *end]
 
 
-def good(request, answer=Answer(), encode=sse, change=None, end=(LAST_CHUNK,)):
+def good(request, answer=SOMETHING, encode=sse, change=None, end=(LAST_CHUNK,)):
     """The answer, whole or as a stream, as the request wants it; `change` alters the list of a stream's pieces."""
     if not request.stream:
         return document(200, formats.whole(request.provider, answer, request.model))
@@ -103,7 +107,7 @@ def good(request, answer=Answer(), encode=sse, change=None, end=(LAST_CHUNK,)):
 
 def half(request):
     """The pieces of a stream up to its middle, after some of the text."""
-    pieces = [sse(event) for event in formats.events(request.provider, Answer(), request.model)]
+    pieces = [sse(event) for event in formats.events(request.provider, SOMETHING, request.model)]
     return pieces[: len(pieces) // 2]
 
 
@@ -181,7 +185,7 @@ def hang_middle(request):
     """Falls silent in mid-stream."""
     if request.stream:
         return stream([*half(request), HANG])
-    whole = document(200, formats.whole(request.provider, Answer(), request.model))
+    whole = document(200, formats.whole(request.provider, SOMETHING, request.model))
     return [whole[0], whole[1][:50], HANG]
 
 
@@ -209,7 +213,7 @@ def _broken(deed):
     def answer(request):
         if request.stream:
             return stream([*half(request), 0.05], end=[deed])
-        whole = document(200, formats.whole(request.provider, Answer(), request.model))
+        whole = document(200, formats.whole(request.provider, SOMETHING, request.model))
         return [whole[0], whole[1][:100], 0.05, deed]
 
     return answer
@@ -223,7 +227,7 @@ def cut(request):
     """The body ends well, in the middle of the answer."""
     if request.stream:
         return stream(half(request))
-    return document(200, json.dumps(formats.whole(request.provider, Answer(), request.model)).encode()[:100])
+    return document(200, json.dumps(formats.whole(request.provider, SOMETHING, request.model)).encode()[:100])
 
 
 @scenario("no-done")
@@ -255,7 +259,8 @@ def _bytewise(pieces):
 
 
 def _commented(pieces):
-    return [part for piece in pieces for part in (b": ping\n\n", b":\n", piece, b"\n", b"event: ping\ndata: {\"type\": \"ping\"}\n\n")]
+    """Comments before each event: some with a line end of their own, one right at the event."""
+    return [part for piece in pieces for part in (b": PROCESSING\n\n", b":\n", piece)]
 
 
 def _multiline(event):
@@ -270,7 +275,7 @@ SCENARIOS |= {
     "no-space": _styled(space=""),
     "no-names": _styled(name=False),
     "bom": _answers(change=lambda pieces: [b"\xef\xbb\xbf", *pieces]),
-    "comments": _answers(change=lambda pieces: [b": PROCESSING\n\n" + piece for piece in pieces]),
+    "comments": _answers(change=_commented),
     "bytewise": _answers(change=_bytewise),
     "one-chunk": _answers(change=lambda pieces: [b"".join(pieces)]),
     "multiline": _answers(encode=_multiline),
@@ -374,13 +379,13 @@ def html_502(_request):
 @scenario("no-stream")
 def no_stream(request):
     """A whole answer although a stream was asked for."""
-    return document(200, formats.whole(request.provider, Answer(), request.model))
+    return document(200, formats.whole(request.provider, SOMETHING, request.model))
 
 
 @scenario("gzip-unasked")
 def gzip_unasked(request):
     """Compressed, although nobody asked."""
-    body = json.dumps(formats.whole(request.provider, Answer(), request.model)).encode()
+    body = json.dumps(formats.whole(request.provider, SOMETHING, request.model)).encode()
     return document(200, gzip.compress(body), {"content-encoding": "gzip"})
 
 
