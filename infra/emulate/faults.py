@@ -25,7 +25,7 @@ DEV_KEY = "tw_live_sample_0123456789abcdefghijklmnopqrstuv"
 START_TIMEOUT_S = 60
 MOST_MEMORY_MB = 400  # after everything: thousands of turns are kept in memory, hostile answers are not
 MOST_SHOWN = 200  # lines about deviations
-TIMEOUTS = "; ".join(f"{name}/hang* first_token=800ms between_tokens=800ms total=5s" for name in PROVIDERS)
+TIMEOUTS = "; ".join(f"{name}/hang* first_token=800ms between_tokens=800ms total=1500ms" for name in PROVIDERS)
 
 
 class Gateway:

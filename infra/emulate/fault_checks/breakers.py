@@ -8,6 +8,7 @@ from fault_checks.matrix import Job
 from http_client import request
 
 REFUSED = 5  # more than the connections that fail before nobody tries any more
+NOTED_WITHIN_S = 1
 FAILING = 5  # requests in a minute, of which half must fail
 
 
@@ -28,8 +29,18 @@ def ask(running, model, headers=None):
     return request("POST", f"{running.url}/v1/chat/completions", told, sent)
 
 
-def state(running, model):
-    """The state of the model's breaker, as GET /v1/providers tells it."""
+def state(running, model, wanted):
+    """The state of the model's breaker, as GET /v1/providers tells it; `wanted` is waited for, as a call is noted behind
+    its answer.
+    """
+    deadline = time.monotonic() + NOTED_WITHIN_S
+    while (seen := state_now(running, model)) != wanted and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return seen
+
+
+def state_now(running, model):
+    """The state of the model's breaker; a model that nothing is known of is not listed."""
     providers = request("GET", f"{running.url}/v1/providers", None, {"authorization": f"Bearer {running.key}"}).json()
     for provider in providers["data"]:
         for entry in provider["models"]:
@@ -44,7 +55,7 @@ def failing(running, upstreams):
     job = Job("-", "chat", "openai", "breaker-503")
     for _ in range(FAILING):
         ask(running, model)
-    if (found := state(running, model)) != "open":
+    if (found := state(running, model, "open")) != "open":
         yield job, "breaker", "open", found
     # Who names another model goes there at once.
     began, made = time.monotonic(), len(upstreams.calls[model])
@@ -77,7 +88,7 @@ def unauthorized(running, upstreams):
     for scenario in ("401", "402"):
         model = f"anthropic/{scenario}.breaker"
         ask(running, model)
-        if (found := state(running, model)) != "open":
+        if (found := state(running, model, "open")) != "open":
             yield Job("-", "chat", "anthropic", f"breaker-{scenario}"), "breaker", "open", found
         if len(upstreams.calls[model]) != 1:
             yield Job("-", "chat", "anthropic", f"breaker-{scenario}"), "calls", 1, len(upstreams.calls[model])
@@ -91,7 +102,7 @@ def refused(running):
     told = {(answer.status, answer.json()["error"]["code"], answer.json()["error"]["category"]) for answer in answers}
     if told != {(502, "network_error", "NETWORK_ERROR")}:
         yield job, "error", (502, "network_error", "NETWORK_ERROR"), told
-    if (found := state(running, model)) != "open":
+    if (found := state(running, model, "open")) != "open":
         yield job, "breaker", "open", found
 
 
@@ -101,5 +112,5 @@ def healed(running, upstreams):
     for _ in range(3):
         if ask(running, model).status != 200:
             yield Job("-", "chat", "openai", "breaker-healed"), "status", 200, "an error"
-    if (found := state(running, model)) not in ("closed", "not listed"):
+    if (found := state(running, model, "closed")) not in ("closed", "not listed"):
         yield Job("-", "chat", "openai", "breaker-healed"), "breaker", "closed", found

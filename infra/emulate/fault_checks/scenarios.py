@@ -252,10 +252,15 @@ def _styled(**how):
     return _answers(encode=lambda event: sse(event, **how))
 
 
-def _bytewise(pieces):
-    """One byte a chunk, some together, so that characters, line ends and names are cut."""
-    body = b"".join(pieces)
-    return [body[at : at + 1] for at in range(len(body))]
+@scenario("bytewise")
+def bytewise(request):
+    """One byte a chunk, so that characters, line ends and names are cut; many chunks go in one piece."""
+    steps = good(request)
+    if not request.stream:
+        return steps
+    body = b"".join(sse(event) for event in formats.events(request.provider, SOMETHING, request.model))
+    chunks = [chunked(body[at : at + 1]) for at in range(len(body))]
+    return [steps[0], *(b"".join(chunks[at : at + 100]) for at in range(0, len(chunks), 100)), LAST_CHUNK]
 
 
 def _commented(pieces):
@@ -276,7 +281,6 @@ SCENARIOS |= {
     "no-names": _styled(name=False),
     "bom": _answers(change=lambda pieces: [b"\xef\xbb\xbf", *pieces]),
     "comments": _answers(change=_commented),
-    "bytewise": _answers(change=_bytewise),
     "one-chunk": _answers(change=lambda pieces: [b"".join(pieces)]),
     "multiline": _answers(encode=_multiline),
 }
