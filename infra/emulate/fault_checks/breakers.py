@@ -30,9 +30,7 @@ def ask(running, model, headers=None):
 
 
 def state(running, model, wanted):
-    """The state of the model's breaker, as GET /v1/providers tells it; `wanted` is waited for, as a call is noted behind
-    its answer.
-    """
+    """The state of the model's breaker; `wanted` is waited for, as a call is noted behind its answer."""
     deadline = time.monotonic() + NOTED_WITHIN_S
     while (seen := state_now(running, model)) != wanted and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -40,7 +38,7 @@ def state(running, model, wanted):
 
 
 def state_now(running, model):
-    """The state of the model's breaker; a model that nothing is known of is not listed."""
+    """The state as GET /v1/providers tells it; a model that nothing is known of is not listed."""
     providers = request("GET", f"{running.url}/v1/providers", None, {"authorization": f"Bearer {running.key}"}).json()
     for provider in providers["data"]:
         for entry in provider["models"]:
