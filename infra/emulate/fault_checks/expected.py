@@ -62,7 +62,6 @@ KNOWN = {
         "*",
         "*",
     ): "a provider that wants to be left alone for an hour is asked three more times at once",
-    ("*", "embeddings", "openai", "*", "embeddings"): "there is no /v1/embeddings",
     (
         "order of the properties",
         "*",
