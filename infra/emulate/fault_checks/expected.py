@@ -24,14 +24,6 @@ USAGE = [
 KNOWN = {
     (
         "exception",
-        "*",
-        "*",
-        "openai-python-*",
-        "chat-[sh]*",
-    ): "a comment between the events of a chat completion, which come "
-    "once a second, makes openai-python parse an empty event, as the ids of earlier events are remembered",
-    (
-        "exception",
         "tools-odd",
         "openai",
         "openai-*",

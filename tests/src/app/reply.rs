@@ -120,7 +120,10 @@ impl Events {
                 let block: Vec<u8> = self.text.drain(..end + 2).collect();
                 let block = String::from_utf8(block).expect("an event is UTF-8");
                 match Sse::of(&block) {
-                    Some(event) => return Some(event),
+                    Some(event) => {
+                        self.asides.extend(block.lines().filter(|line| line.starts_with(':')).map(str::to_owned));
+                        return Some(event);
+                    }
                     None => self.asides.push(block),
                 }
                 continue;

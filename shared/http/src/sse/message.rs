@@ -9,7 +9,7 @@ use turnwise_core::messages::{MessageAnswer, MessageEvent, MessageHead, MessageS
 use turnwise_core::turn::Failure;
 use turnwise_engine::turn::Answer;
 
-use super::shape::{Shape, Told, text};
+use super::shape::{Progress, Shape, Told, text};
 use crate::error::{ErrorBody, MessageErrorBody};
 
 /// The events of a message. Their names are mandatory for Anthropic's clients, their ids
@@ -70,9 +70,9 @@ impl Shape for Message {
 
     /// The standard has an event that says as much as that somebody is there; what is beside
     /// its type its clients pass over.
-    fn progress(&mut self, tokens: u64, elapsed: Duration) -> Told {
+    fn progress(&mut self, tokens: u64, elapsed: Duration) -> Progress {
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(0);
-        Told::aside(named("ping", &json!({"type": "ping", "output_tokens": tokens, "elapsed_ms": elapsed_ms})))
+        Progress::Event(named("ping", &json!({"type": "ping", "output_tokens": tokens, "elapsed_ms": elapsed_ms})))
     }
 }
 
