@@ -33,6 +33,7 @@ mod stream;
 mod transport;
 
 pub use call::{Call, EventStream};
+pub use endpoint::Place;
 pub use error::{Dispatched, Error};
 pub use provider::Provider;
 pub use registry::{Listed, Providers};

@@ -6,6 +6,7 @@ use turnwise_core::generation::{Completion, Generation};
 use crate::anthropic::Anthropic;
 use crate::call::{Call, EventStream};
 use crate::echo::Echo;
+use crate::endpoint::Place;
 use crate::error::Error;
 use crate::gemini::Gemini;
 use crate::openai::OpenAi;
@@ -44,6 +45,17 @@ impl Provider {
             Self::OpenAi(upstream) => upstream.credential(),
             Self::Anthropic(upstream) => upstream.credential(),
             Self::Gemini(upstream) => upstream.credential(),
+        }
+    }
+
+    /// Where it is called; `None` of ourselves.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            Self::Echo(_) => None,
+            Self::OpenAi(upstream) => Some(upstream.place()),
+            Self::Anthropic(upstream) => Some(upstream.place()),
+            Self::Gemini(upstream) => Some(upstream.place()),
         }
     }
 
@@ -109,6 +121,18 @@ impl Provider {
             Self::OpenAi(upstream) => upstream.models().await,
             Self::Anthropic(upstream) => upstream.models().await,
             Self::Gemini(upstream) => upstream.models().await,
+        }
+    }
+
+    /// [`Self::models`], where only an accepted key gets them: an error of the category
+    /// `AUTHENTICATION_ERROR` says that ours is not.
+    ///
+    /// # Errors
+    /// As [`Provider::complete`].
+    pub async fn check_key(&self) -> Result<Vec<String>, Error> {
+        match self {
+            Self::OpenAi(upstream) => upstream.check_key().await,
+            Self::Echo(_) | Self::Anthropic(_) | Self::Gemini(_) => self.models().await,
         }
     }
 

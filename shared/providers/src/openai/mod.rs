@@ -16,7 +16,7 @@ use turnwise_core::generation::Completion;
 use turnwise_core::limits::MAX_ANSWER_BYTES;
 
 use crate::call::{Call, EventStream, Target};
-use crate::endpoint::{self, Endpoint};
+use crate::endpoint::{self, Endpoint, Place};
 use crate::error::Error;
 use crate::stream as reading;
 
@@ -54,6 +54,11 @@ impl OpenAi {
         self.endpoint.is_at_own_address()
     }
 
+    /// See [`Provider::place`](crate::Provider::place).
+    pub(crate) fn place(&self) -> Place {
+        self.endpoint.place()
+    }
+
     /// See [`Provider::credential`](crate::Provider::credential).
     pub(crate) fn credential(&self) -> &str {
         self.endpoint.credential()
@@ -77,6 +82,14 @@ impl OpenAi {
     /// See [`Provider::models`](crate::Provider::models).
     pub(crate) async fn models(&self) -> Result<Vec<String>, Error> {
         self.endpoint.names("/models", "data", "id").await
+    }
+
+    /// See [`Provider::check_key`](crate::Provider::check_key).
+    pub(crate) async fn check_key(&self) -> Result<Vec<String>, Error> {
+        if let Some(path) = &self.endpoint.known.quirks.key_check_path {
+            self.endpoint.fetch(&self.endpoint.target("key"), path).await?;
+        }
+        self.models().await
     }
 
     /// [`Self::models`] as far as they can be had, asked for at most once a minute.

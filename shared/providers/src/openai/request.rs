@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn quirks_rename_and_leave_out() {
         let renames = [("max_completion_tokens".to_owned(), "max_tokens".to_owned())].into();
-        let quirks = Quirks { refuses_stream_options: true, renames };
+        let quirks = Quirks { refuses_stream_options: true, renames, key_check_path: None };
         check(
             r#"{"max_completion_tokens":5,"messages":[]}"#,
             true,
