@@ -19,3 +19,4 @@ mod once;
 mod providers;
 mod routes;
 mod units;
+mod verify_keys;
