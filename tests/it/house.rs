@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
 /// What each crate of ours may depend on of ours, in ordinary dependencies.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("turnwise-core", &[]),
     ("turnwise-store", &["turnwise-core"]),
     ("turnwise-providers", &["turnwise-core"]),
@@ -14,6 +14,7 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     ("turnwise-http", &["turnwise-core", "turnwise-engine"]),
     ("turnwise-functions", LIBRARIES),
     ("turnwise", LIBRARIES),
+    ("turnwise-live", &["turnwise-core", "turnwise-providers"]),
     ("turnwise-tests", LIBRARIES),
     ("xtask", &[]),
 ];

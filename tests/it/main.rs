@@ -20,3 +20,4 @@ mod once;
 mod providers;
 mod routes;
 mod units;
+mod verify_keys;

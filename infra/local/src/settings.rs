@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use turnwise_core::limits::SWEEP_EVERY;
 use turnwise_engine::upstream::policy::CallPolicy;
+use turnwise_providers::catalogue::known;
 use turnwise_providers::{Providers, Settings as ProviderSettings};
 
 /// Most days that a retention may have: ten years. A larger number is a mistake in its unit.
@@ -45,6 +47,9 @@ pub(crate) enum Command {
     },
     /// Print turns as they happen.
     Tail(TailOptions),
+    /// Ask every configured provider whether it answers and takes its key: ends with 0 when all
+    /// are fine, with 1 when one fails, with 2 when a setting is malformed.
+    VerifyKeys(VerifyOptions),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -86,6 +91,16 @@ pub(crate) struct TailOptions {
     /// Begin with what has ended in the last two minutes.
     #[arg(long)]
     pub(crate) past: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyOptions {
+    /// Only this provider, which then has to be configured.
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(names()))]
+    pub(crate) provider: Option<String>,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -134,6 +149,11 @@ pub(crate) struct ChatOptions {
     /// The conversation to go on with; a new one unless given.
     #[arg(long)]
     pub(crate) thread: Option<String>,
+}
+
+/// The names of the providers that can be configured.
+fn names() -> impl Iterator<Item = &'static str> {
+    known().iter().map(|known| known.name.as_str())
 }
 
 impl Settings {

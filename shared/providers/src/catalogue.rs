@@ -34,6 +34,14 @@ pub struct Known {
     pub quirks: Quirks,
 }
 
+impl Known {
+    /// The environment variable that has to be set for the provider to be configured.
+    #[must_use]
+    pub fn configured_by(&self) -> &str {
+        if self.base_url.is_some() { &self.key_variable } else { &self.base_url_variable }
+    }
+}
+
 /// What a provider speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -85,6 +93,9 @@ pub struct Quirks {
     pub refuses: Vec<String>,
     /// Takes back what a model thought, signed, as other formats give it.
     pub takes_thoughts: bool,
+    /// Path below the base URL of what only an accepted key can read, where the list of
+    /// models is open to everybody and proves nothing.
+    pub key_check_path: Option<String>,
 }
 
 /// The shipped providers, in the file's order.
@@ -111,6 +122,15 @@ mod tests {
         let names: Vec<&str> = known().iter().map(|known| known.name.as_str()).collect();
         let own = ["openai", "anthropic", "openrouter", "groq", "mistral", "deepseek", "xai", "gemini", "ollama"];
         assert_eq!(names, [&own[..], &["bedrock"]].concat());
+    }
+
+    #[test]
+    fn each_provider_is_configured_by_its_key_unless_only_its_user_knows_where_it_is() {
+        for known in known() {
+            let expected = if known.name == "ollama" { "OLLAMA_BASE_URL" } else { known.key_variable.as_str() };
+            assert_eq!(known.configured_by(), expected);
+            assert!(known.quirks.key_check_path.as_deref().is_none_or(|path| path.starts_with('/')), "{}", known.name);
+        }
     }
 
     #[test]

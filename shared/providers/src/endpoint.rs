@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{RequestBuilder, Response};
+use reqwest::{RequestBuilder, Response, Url};
 use serde_json::Value;
 use turnwise_core::digest::Digest;
 use turnwise_core::limits::MAX_ANSWER_BYTES;
@@ -24,6 +24,17 @@ const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// Digits of a key's digest: enough to tell an operator's keys apart, too few to help
 /// anybody guess.
 const CREDENTIAL_DIGITS: usize = 8;
+
+/// Where a provider is called, as far as it may be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Host of the base URL, with the port if the URL gives one.
+    pub host: String,
+    /// Whether the base URL is the operator's own.
+    pub own_address: bool,
+    /// Whether requests carry a key.
+    pub sends_key: bool,
+}
 
 /// One upstream's address, our key there, and the way to it.
 #[derive(Debug)]
@@ -63,6 +74,21 @@ impl Endpoint {
     /// Whether it is called at an address of the operator's own.
     pub(crate) fn is_at_own_address(&self) -> bool {
         self.own_address
+    }
+
+    /// See [`Provider::place`](crate::Provider::place).
+    pub(crate) fn place(&self) -> Place {
+        let url = Url::parse(&self.base_url).ok();
+        let host = url.as_ref().and_then(|url| {
+            let host = url.host_str()?;
+            Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+        });
+        Place {
+            host: host.unwrap_or_default(),
+            own_address: self.own_address,
+            // Nothing else that every request carries is kept from logs.
+            sends_key: self.headers.values().any(HeaderValue::is_sensitive),
+        }
     }
 
     pub(crate) fn credential(&self) -> &str {

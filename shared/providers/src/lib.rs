@@ -41,6 +41,7 @@ mod transport;
 
 pub use call::{Call, EventStream};
 pub use embedding::{EmbedCall, Embeddings};
+pub use endpoint::Place;
 pub use error::{Dispatched, Error};
 pub use provider::Provider;
 pub use registry::{Listed, Providers};

@@ -8,6 +8,7 @@ use crate::bedrock::Bedrock;
 use crate::call::{Call, EventStream, Target};
 use crate::echo::Echo;
 use crate::embedding::{self, EmbedCall, Embeddings};
+use crate::endpoint::Place;
 use crate::error::Error;
 use crate::gemini::Gemini;
 use crate::local;
@@ -51,6 +52,18 @@ impl Provider {
             Self::Anthropic(upstream) => upstream.credential(),
             Self::Gemini(upstream) => upstream.credential(),
             Self::Bedrock(upstream) => upstream.credential(),
+        }
+    }
+
+    /// Where it is called; `None` of ourselves.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            Self::Echo(_) => None,
+            Self::OpenAi(upstream) => Some(upstream.place()),
+            Self::Anthropic(upstream) => Some(upstream.place()),
+            Self::Gemini(upstream) => Some(upstream.place()),
+            Self::Bedrock(upstream) => Some(upstream.place()),
         }
     }
 
@@ -187,6 +200,18 @@ impl Provider {
             Self::Anthropic(upstream) => upstream.models().await,
             Self::Gemini(upstream) => upstream.models().await,
             Self::Bedrock(upstream) => upstream.models().await,
+        }
+    }
+
+    /// [`Self::models`], where only an accepted key gets them: an error of the category
+    /// `AUTHENTICATION_ERROR` says that ours is not.
+    ///
+    /// # Errors
+    /// As [`Provider::complete`].
+    pub async fn check_key(&self) -> Result<Vec<String>, Error> {
+        match self {
+            Self::OpenAi(upstream) => upstream.check_key().await,
+            Self::Echo(_) | Self::Anthropic(_) | Self::Gemini(_) | Self::Bedrock(_) => self.models().await,
         }
     }
 

@@ -297,6 +297,17 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn of_an_address_only_the_host_is_shown() {
+        let rows =
+            [("openai", "", "http://localhost:8000/team/v1"), ("groq", "k", ""), ("xai", "k", "https://[::1]:8443/v1")];
+        let providers = providers(&rows, None).unwrap();
+        let places: Vec<_> = providers.configured().filter_map(|provider| provider.place()).collect();
+        let shown = places.iter().map(|place| (place.host.as_str(), place.own_address, place.sends_key));
+        let expected = [("api.groq.com", false, true), ("localhost:8000", true, false), ("[::1]:8443", true, true)];
+        assert_eq!(shown.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
     fn a_key_is_never_shown() {
         let providers = providers(&[("openai", "sk-very-secret", "")], None).unwrap();
         assert!(!format!("{providers:?}").contains("secret"));

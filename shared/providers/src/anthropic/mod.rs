@@ -26,7 +26,7 @@ use turnwise_core::generation::{Completion, Event, Generation};
 use turnwise_core::limits::MAX_ANSWER_BYTES;
 
 use crate::call::{Call, EventStream, Target};
-use crate::endpoint::{self, Endpoint};
+use crate::endpoint::{self, Endpoint, Place};
 use crate::error::{self, Error};
 use crate::stream as reading;
 
@@ -55,6 +55,11 @@ impl Anthropic {
     #[must_use]
     pub fn name(&self) -> &str {
         self.endpoint.name()
+    }
+
+    /// See [`Provider::place`](crate::Provider::place).
+    pub(crate) fn place(&self) -> Place {
+        self.endpoint.place()
     }
 
     /// See [`Provider::credential`](crate::Provider::credential).

@@ -40,7 +40,7 @@ use self::request::Request;
 use self::sign::{Signer, Unsigned};
 use crate::call::{Call, EventStream, Target};
 use crate::chunks::Chunks;
-use crate::endpoint::{self, Endpoint, QUICK_TIMEOUT};
+use crate::endpoint::{self, Endpoint, Place, QUICK_TIMEOUT};
 use crate::error::{Dispatched, Error};
 use crate::settings::Secret;
 use crate::stream as reading;
@@ -70,6 +70,13 @@ impl Bedrock {
     /// signing keys change by the hour and are the same role's.
     pub(crate) fn credential(&self) -> &str {
         self.runtime.credential()
+    }
+
+    /// See [`Provider::place`](crate::Provider::place): where models are listed. A signature
+    /// proves a key as well as the key itself does.
+    pub(crate) fn place(&self) -> Place {
+        let place = self.control.place();
+        Place { sends_key: place.sends_key || self.signer.is_some(), ..place }
     }
 
     /// See [`Provider::check`](crate::Provider::check).

@@ -30,7 +30,7 @@ use turnwise_core::limits::MAX_ANSWER_BYTES;
 
 use self::response::Answer;
 use crate::call::{Call, EventStream, Target};
-use crate::endpoint::{self, Endpoint};
+use crate::endpoint::{self, Endpoint, Place};
 use crate::error::{self, Error};
 use crate::{chunks, stream as reading};
 
@@ -61,6 +61,11 @@ impl Gemini {
     #[must_use]
     pub fn name(&self) -> &str {
         self.endpoint.name()
+    }
+
+    /// See [`Provider::place`](crate::Provider::place).
+    pub(crate) fn place(&self) -> Place {
+        self.endpoint.place()
     }
 
     /// See [`Provider::credential`](crate::Provider::credential).

@@ -21,7 +21,7 @@ use turnwise_core::limits::{MAX_ANSWER_BYTES, MAX_EMBEDDINGS_BYTES};
 use self::keep::Kept;
 use crate::call::{Call, EventStream, Target};
 use crate::embedding::{EmbedCall, Embeddings};
-use crate::endpoint::{self, Endpoint};
+use crate::endpoint::{self, Endpoint, Place};
 use crate::error::Error;
 use crate::stream as reading;
 
@@ -57,6 +57,11 @@ impl OpenAi {
     #[must_use]
     pub fn is_at_own_address(&self) -> bool {
         self.endpoint.is_at_own_address()
+    }
+
+    /// See [`Provider::place`](crate::Provider::place).
+    pub(crate) fn place(&self) -> Place {
+        self.endpoint.place()
     }
 
     /// See [`Provider::credential`](crate::Provider::credential).
@@ -108,6 +113,14 @@ impl OpenAi {
     /// See [`Provider::models`](crate::Provider::models).
     pub(crate) async fn models(&self) -> Result<Vec<String>, Error> {
         self.endpoint.names("/models", "data", "id").await
+    }
+
+    /// See [`Provider::check_key`](crate::Provider::check_key).
+    pub(crate) async fn check_key(&self) -> Result<Vec<String>, Error> {
+        if let Some(path) = &self.endpoint.known.quirks.key_check_path {
+            self.endpoint.fetch(&self.endpoint.target("key"), path).await?;
+        }
+        self.models().await
     }
 
     /// [`Self::models`] as far as they can be had, asked for at most once a minute.
