@@ -1,6 +1,6 @@
 //! Turnwise as Lambda functions: one bootstrap, and a thin binary for each function.
 //!
-//! - [`serve`]: a function behind API Gateway; [`work`]: the one behind the queue;
+//! - [`serve`]: a function behind API Gateway, [`serve_counting`] one that counts tokens; [`work`]: the one behind the queue;
 //!   [`tick`]: the one that a schedule calls
 //! - `bootstrap`: from the environment to a running engine
 //! - `settings`: what the environment says; nothing else here reads it
@@ -15,6 +15,6 @@ mod settings;
 mod tick;
 mod work;
 
-pub use serve::serve;
+pub use serve::{serve, serve_counting};
 pub use tick::tick;
 pub use work::work;

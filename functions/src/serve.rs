@@ -10,6 +10,7 @@ use tower::util::MapRequest;
 use turnwise_engine::clock::Clock;
 use turnwise_http::routes::Function;
 use turnwise_http::{App, Deadline};
+use turnwise_providers::count::{Counter, without_tokenizers};
 
 use crate::bootstrap;
 use crate::deadline::deadline;
@@ -17,7 +18,14 @@ use crate::finish::Finish;
 
 /// Serves the routes of `function` until the process ends.
 pub fn serve(function: Function) -> ExitCode {
+    serve_counting(function, without_tokenizers)
+}
+
+/// As [`serve`], with a counter of tokens: only the function that serves the counting routes
+/// pays for the vocabularies of one.
+pub fn serve_counting(function: Function, counter: Counter) -> ExitCode {
     bootstrap::run(async |engine, access| {
+        let engine = engine.with_counter(counter);
         let router = turnwise_http::router(App { engine: engine.clone(), access }, &[function]);
         let clock = engine.clock.clone();
         let service = MapRequest::new(router, move |request| with_deadline(request, &clock));

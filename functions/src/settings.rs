@@ -16,7 +16,11 @@ const API_KEYS: &str = "TURNWISE_API_KEYS_SHA256";
 const ADMIN_KEYS: &str = "TURNWISE_ADMIN_KEYS_SHA256";
 const DEFAULT_MODEL: &str = "TURNWISE_DEFAULT_MODEL";
 const RETENTION_DAYS: &str = "TURNWISE_RETENTION_DAYS";
+const BEDROCK: &str = "TURNWISE_BEDROCK";
 const LOG: &str = "RUST_LOG";
+
+/// What the variables of Amazon Web Services begin with.
+const AWS: &str = "AWS_";
 
 /// What is logged unless `RUST_LOG` says otherwise.
 pub(crate) const DEFAULT_LOG: &str = "info";
@@ -121,9 +125,21 @@ fn providers(
     lookup: impl Fn(&str) -> Option<String>,
     faults: &mut Faults,
 ) -> Option<Providers> {
-    let settings = ProviderSettings { default_model, ..ProviderSettings::read(lookup) };
+    let uses_bedrock = faults.keep(switch(BEDROCK, lookup(BEDROCK))).unwrap_or(false);
+    // A function always has AWS credentials: they alone do not say that Bedrock is wanted.
+    let offered = |name: &str| lookup(name).filter(|_| uses_bedrock || !name.starts_with(AWS));
+    let settings = ProviderSettings { default_model, ..ProviderSettings::read(offered) };
     let found = Providers::new(&settings).map_err(|found| faults.0.extend(found.0.into_iter().map(by_variable)));
     found.ok()
+}
+
+/// Whether the variable `name` switches something on; it does not where it is not set.
+fn switch(name: &str, value: Option<String>) -> Result<bool, Fault> {
+    match value.as_deref().map(str::trim) {
+        Some("true") => Ok(true),
+        Some("false" | "") | None => Ok(false),
+        Some(other) => Err(Fault::new(name, format!("Expected true or false, got {other:?}."))),
+    }
 }
 
 /// A provider's fault under the name of the variable that causes it.
@@ -173,6 +189,23 @@ mod tests {
         assert_eq!(settings.table, "turnwise");
         assert_eq!(settings.queue_url, "https://sqs/1/q");
         assert_eq!(settings.log, DEFAULT_LOG);
+    }
+
+    #[test]
+    fn bedrock_is_used_only_where_it_is_switched_on() {
+        let check = |switch: &str, expected: Option<bool>| {
+            let role = [("AWS_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "s")];
+            let rows = [&role[..], &[(TABLE, "t"), (QUEUE_URL, "https://q"), (BEDROCK, switch)]].concat();
+            let settings = read(&rows).ok();
+            let uses =
+                |settings: Settings| settings.providers.configured().any(|provider| provider.name() == "bedrock");
+            assert_eq!(settings.map(uses), expected, "{switch}");
+        };
+        check("", Some(false));
+        check("false", Some(false));
+        check(" true\n", Some(true));
+        check("yes", None);
+        assert_eq!(faulty_fields(&[(TABLE, "t"), (QUEUE_URL, "https://q"), (BEDROCK, "1")]), [BEDROCK]);
     }
 
     #[test]

@@ -119,6 +119,33 @@ def check_completions(api):
     say("chat completions, buffered and streamed")
 
 
+def check_messages(api):
+    """Anthropic's messages, idempotent with a key, and their tokens."""
+    body = {"model": "local/echo", "max_tokens": 100, "messages": [{"role": "user", "content": "one two three"}]}
+    first = api.call("POST", "/v1/messages", body, idempotency_key="emulated-message")
+    retry = api.call("POST", "/v1/messages", body, idempotency_key="emulated-message")
+    expect("a message and its retry", (first.status, retry.status), (200, 200))
+    expect("the retry is a replay", retry.headers.get("idempotent-replayed"), "true")
+    expect("the retry's body", retry.body, first.body)
+    streamed = api.call("POST", "/v1/messages", {**body, "stream": True})
+    expect("a streamed message", streamed.headers["content-type"].split(";")[0], "text/event-stream")
+    expect("its last event", b"event: message_stop" in streamed.body, True)
+    counted = api.call("POST", "/v1/messages/count_tokens", body)
+    expect("its tokens", counted.json()["input_tokens"] > 0, True)
+    wrong = api.call("POST", "/v1/messages", {"model": "local/echo"})
+    expect("an error in Anthropic's shape", (wrong.status, wrong.json()["type"]), (400, "error"))
+    say("messages, buffered and streamed, and their tokens")
+
+
+def check_embeddings(api):
+    """Embeddings, through the function that answers."""
+    body = {"model": "local/hash-embedding", "input": ["one two", "three"], "dimensions": 8}
+    answer = api.call("POST", "/v1/embeddings", body)
+    expect("embeddings", answer.status, 200)
+    expect("a vector for each text", [len(item["embedding"]) for item in answer.json()["data"]], [8, 8])
+    say("embeddings")
+
+
 def check_responses(api):
     """Conversations and responses, each through the function that serves it."""
     created = api.call("POST", "/v1/conversations", {"metadata": {"who": "ada"}})
@@ -314,6 +341,8 @@ def check_all(running, outputs):
     check_models(api)
     check_turn(api)
     check_completions(api)
+    check_messages(api)
+    check_embeddings(api)
     check_responses(api)
     check_queue(running, outputs["QueueUrl"])
     check_queued_turns(api)

@@ -91,6 +91,16 @@ async function a_stream_is_left_and_gone_on_with() {
   say(`left after 6 events: ${rest.length} more behind them`);
 }
 
+async function embeddings_come_in_both_encodings() {
+  const body = { model: "local/hash-embedding", input: [text, "hello"], dimensions: 16 };
+  // Left to itself the client asks for base64 and decodes it.
+  const [usual, floats] = await Promise.all([client.embeddings.create(body), client.embeddings.create({ ...body, encoding_format: "float" })]);
+  assert.deepEqual(usual.data.map(({ embedding }) => embedding.length), [16, 16]);
+  const numbers = ({ data }) => data.map(({ embedding }) => Array.from(embedding, Math.fround));
+  assert.deepEqual(numbers(usual), numbers(floats));
+  say(`embeddings: ${usual.data.length} vectors, as base64 and as floats`);
+}
+
 async function errors_are_the_clients_own() {
   const other = { headers: { "Idempotency-Key": key } };
   const cases = [
@@ -127,4 +137,5 @@ async function errors_are_the_clients_own() {
 await a_chat_is_streamed();
 await a_response_is_streamed();
 await a_stream_is_left_and_gone_on_with();
+await embeddings_come_in_both_encodings();
 await errors_are_the_clients_own();

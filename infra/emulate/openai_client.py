@@ -7,7 +7,7 @@ What it must find is in client_checks.
 
 import openai
 
-from client_checks import MODEL, chat, errors, responses, streams
+from client_checks import MODEL, chat, embeddings, errors, responses, streams
 from http_client import expect
 from local import local
 from processes import say
@@ -30,6 +30,7 @@ def main():
         streams.check_cancelled(client)
         streams.check_tool_call(client)
         streams.check_parsed(client)
+        embeddings.check_embeddings(client)
         errors.check_errors(client)
         streams.check_cut_at_random(running)
         streams.check_killed(client, running)

@@ -18,7 +18,11 @@ use turnwise_tests::scripted::{Gate, Script, ScriptedProvider};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn providers(base_url: &str, key: Option<&str>) -> Providers {
-    let settings = ProviderSettings { key: key.map(Secret::new), base_url: Some(base_url.to_owned()) };
+    let settings = ProviderSettings {
+        key: key.map(Secret::new),
+        base_url: Some(base_url.to_owned()),
+        ..ProviderSettings::default()
+    };
     let providers = [("openai".to_owned(), settings)].into();
     Providers::new(&Settings { providers, default_model: None }).unwrap()
 }

@@ -23,7 +23,8 @@ use turnwise_engine::random::Random;
 use turnwise_engine::upstream::policy::CallPolicy;
 use turnwise_http::routes::Function;
 use turnwise_http::{Access, App, Deadline};
-use turnwise_providers::{ProviderSettings, Providers, Secret, Settings, http_client};
+use turnwise_providers::count::with_tokenizers;
+use turnwise_providers::{Aws, ProviderSettings, Providers, Secret, Settings, http_client};
 use turnwise_store::queue::{Queue, Receiver, Sent};
 
 pub use self::reply::{Events, Reply, Sse};
@@ -95,10 +96,12 @@ impl Builder {
         self
     }
 
-    /// `provider` is configured too, with `key` at `base_url`.
+    /// `provider` is configured too, with `key` at `base_url`; Bedrock in some region.
     #[must_use]
     pub fn with_provider(mut self, provider: &'static str, base_url: &str, key: &str) -> Self {
-        let settings = ProviderSettings { key: Some(Secret::new(key)), base_url: Some(base_url.to_owned()) };
+        let (key, base_url) = (Some(Secret::new(key)), Some(base_url.to_owned()));
+        let aws = Aws { region: Some("us-east-1".to_owned()), ..Aws::default() };
+        let settings = ProviderSettings { key, base_url, aws };
         self.settings.push((provider, settings));
         self
     }
@@ -146,7 +149,7 @@ impl Builder {
         let (queue, receiver) = Queue::in_process();
         let providers = Providers::new(&self.settings(&provider)).expect("the settings are in order");
         let engine = Engine::new(table.store(), queue, providers).with_calls(self.calls.clone());
-        let engine = engine.with_retention(self.retention);
+        let engine = engine.with_retention(self.retention).with_counter(with_tokenizers);
         let engine = engine.with_time_and_chance(self.clock.clone(), Random::from_system());
         let app = App { engine: engine.clone(), access: self.access.clone() };
         let mut router = turnwise_http::router(app, &Function::ALL);
@@ -177,8 +180,11 @@ impl Builder {
     }
 
     fn settings(&self, provider: &ScriptedProvider) -> Settings {
-        let openai =
-            ProviderSettings { key: Some(Secret::new(PROVIDER_KEY)), base_url: Some(provider.base_url().to_owned()) };
+        let openai = ProviderSettings {
+            key: Some(Secret::new(PROVIDER_KEY)),
+            base_url: Some(provider.base_url().to_owned()),
+            ..ProviderSettings::default()
+        };
         let openai = self.has_openai.then_some(("openai", openai));
         let providers = openai.into_iter().chain(self.settings.iter().cloned());
         let providers = providers.map(|(name, settings)| (name.to_owned(), settings)).collect();

@@ -21,7 +21,11 @@ use crate::table::Table;
 /// Providers of which `openai` is the server at `base_url`.
 #[must_use]
 pub fn openai_at(base_url: &str) -> Providers {
-    let settings = ProviderSettings { key: Some(Secret::new("mock")), base_url: Some(base_url.to_owned()) };
+    let settings = ProviderSettings {
+        key: Some(Secret::new("mock")),
+        base_url: Some(base_url.to_owned()),
+        ..ProviderSettings::default()
+    };
     let settings = Settings { providers: [("openai".to_owned(), settings)].into(), default_model: None };
     Providers::new(&settings).expect("settings")
 }

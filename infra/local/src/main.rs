@@ -6,7 +6,7 @@
 //! - [`key`]: the development key; [`banner`]: what is printed at the start
 //! - [`chat`]: a conversation from the terminal; [`operate`]: locks, dead letters, turns
 //!   as they happen; [`client`]: the running server they talk to
-//! - [`explain`]: what an error means
+//! - [`verify`]: whether the providers take our keys; [`explain`]: what an error means
 
 mod banner;
 mod chat;
@@ -18,6 +18,7 @@ mod key;
 mod operate;
 mod serve;
 mod settings;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -26,18 +27,19 @@ use settings::{Cli, Command};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let result = match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => serve::run(cli.settings).await,
-        Command::Chat(options) => chat::run(&cli.settings, &options).await,
-        Command::Locks { command } => operate::locks(&cli.settings, &command).await,
-        Command::DeadLetters { command } => operate::dead_letters(&cli.settings, &command).await,
-        Command::Tail(options) => operate::tail(&cli.settings, &options).await,
-        Command::Explain { name } => explain::run(name.as_deref()),
-        Command::Openapi => banner::print(&turnwise_http::openapi::document()),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => banner::fail(&error),
+    run(Cli::parse()).await.unwrap_or_else(|error| banner::fail(&error))
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(cli.settings).await?,
+        Command::Chat(options) => chat::run(&cli.settings, &options).await?,
+        Command::Locks { command } => operate::locks(&cli.settings, &command).await?,
+        Command::DeadLetters { command } => operate::dead_letters(&cli.settings, &command).await?,
+        Command::Tail(options) => operate::tail(&cli.settings, &options).await?,
+        Command::VerifyKeys(options) => return verify::run(&cli.settings, &options).await,
+        Command::Explain { name } => explain::run(name.as_deref())?,
+        Command::Openapi => banner::print(&turnwise_http::openapi::document())?,
     }
+    Ok(ExitCode::SUCCESS)
 }

@@ -15,6 +15,7 @@ use turnwise_core::limits::SHUTDOWN_GRACE;
 use turnwise_engine::{Engine, Receiver};
 use turnwise_http::routes::Function;
 use turnwise_http::{Access, App};
+use turnwise_providers::count::with_tokenizers;
 use turnwise_store::queue::Queue;
 
 use crate::banner::{self, Banner};
@@ -55,7 +56,8 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         None => database::start(folder.as_ref().map(|folder| folder.file(DATABASE_FILE)).as_deref()).await?,
     };
     let (queue, receiver) = Queue::in_process();
-    let engine = Engine::new(store, queue, providers).with_calls(calls).with_retention(settings.retention());
+    let engine = Engine::new(store, queue, providers).with_calls(calls).with_counter(with_tokenizers);
+    let engine = engine.with_retention(settings.retention());
     if settings.table_endpoint.is_none() {
         free_dead_turns(&engine).await?;
     }
@@ -131,7 +133,9 @@ async fn serve(
     }
     stop.send_replace(true);
     engine.tasks.stop();
-    finish(&engine, serving).await
+    let finished = finish(&engine, serving).await;
+    engine.flush_call_counts().await;
+    finished
 }
 
 /// Lets running turns and open responses end; after the grace, or at a second

@@ -4,13 +4,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::builder::PossibleValuesParser;
+use clap::{ArgAction, Args, Parser, Subcommand};
 use turnwise_core::limits::SWEEP_EVERY;
 use turnwise_engine::upstream::policy::CallPolicy;
+use turnwise_providers::catalogue::known;
 use turnwise_providers::{Providers, Settings as ProviderSettings};
 
 /// Most days that a retention may have: ten years. A larger number is a mistake in its unit.
 const MAX_RETENTION_DAYS: i64 = 3653;
+
+/// What the variables of Amazon Web Services begin with.
+const AWS: &str = "AWS_";
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -42,6 +47,9 @@ pub(crate) enum Command {
     },
     /// Print turns as they happen.
     Tail(TailOptions),
+    /// Ask every configured provider whether it answers and takes its key: ends with 0 when all
+    /// are fine, with 1 when one fails, with 2 when a setting is malformed.
+    VerifyKeys(VerifyOptions),
     /// Say what an error means, and what to do.
     Explain {
         /// A category or a code, as error bodies have them: `RATE_LIMIT_ERROR`, `queue_full`. All
@@ -92,6 +100,16 @@ pub(crate) struct TailOptions {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct VerifyOptions {
+    /// Only this provider, which then has to be configured.
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(names()))]
+    pub(crate) provider: Option<String>,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Settings {
     /// Port to listen on, on 127.0.0.1.
     #[arg(long, env = "TURNWISE_PORT", default_value_t = 8787, global = true)]
@@ -124,6 +142,9 @@ pub(crate) struct Settings {
     /// What a request without a model gets, `provider/model`.
     #[arg(long, env = "TURNWISE_DEFAULT_MODEL", global = true)]
     pub(crate) default_model: Option<String>,
+    /// Whether AWS credentials and a region in the environment make Bedrock a provider.
+    #[arg(long, env = "TURNWISE_BEDROCK", default_value_t = true, action = ArgAction::Set, global = true)]
+    pub(crate) bedrock: bool,
 }
 
 #[derive(Debug, Args)]
@@ -136,14 +157,20 @@ pub(crate) struct ChatOptions {
     pub(crate) thread: Option<String>,
 }
 
+/// The names of the providers that can be configured.
+fn names() -> impl Iterator<Item = &'static str> {
+    known().iter().map(|known| known.name.as_str())
+}
+
 impl Settings {
     /// The providers that the environment configures.
     ///
     /// # Errors
     /// Every malformed setting, all at once.
     pub(crate) fn providers(&self) -> anyhow::Result<Providers> {
+        let offered = |name: &str| variable(name).filter(|_| self.bedrock || !name.starts_with(AWS));
         let settings =
-            ProviderSettings { default_model: self.default_model.clone(), ..ProviderSettings::read(variable) };
+            ProviderSettings { default_model: self.default_model.clone(), ..ProviderSettings::read(offered) };
         Providers::new(&settings).context("the settings of the providers are not valid")
     }
 

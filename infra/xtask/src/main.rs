@@ -6,6 +6,7 @@
 mod bench;
 mod check;
 mod deploy_emulated;
+mod live;
 mod nightly;
 mod openapi;
 mod package;
@@ -13,6 +14,7 @@ mod shell;
 mod tools;
 mod validate;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -41,6 +43,14 @@ enum Task {
     Package,
     /// Deploys the packages to an emulated cloud and uses them through its API Gateway.
     DeployEmulated,
+    /// Asks every provider that is really configured a hundred short prompts; it costs money.
+    /// Ends with 2 when none is configured; `live --help` tells of its options.
+    #[command(disable_help_flag = true)]
+    Live {
+        /// For the program that asks.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Runs the benchmarks.
     Bench,
     /// Compares the OpenAPI document with the one checked in.
@@ -74,6 +84,7 @@ fn run(task: Task) -> Result<()> {
         Task::Validate => validate::run(),
         Task::Package => package::run(),
         Task::DeployEmulated => deploy_emulated::run(),
+        Task::Live { arguments } => match live::run(&arguments)? {},
         Task::Bench => bench::run(),
         Task::Openapi { bless } => openapi::run(bless),
     }

@@ -16,15 +16,17 @@ struct Environment {
     requirements: &'static str,
 }
 
-/// sam checks and packages, emulate runs and calls; they need different versions of botocore.
-const ENVIRONMENTS: [Environment; 2] = [
+/// sam checks and packages, emulate runs and calls; they need different versions of botocore. openai-2 has OpenAI's
+/// client of the version before, with what it needs.
+const ENVIRONMENTS: [Environment; 3] = [
     Environment { name: "sam", requirements: "infra/emulate/requirements-sam.txt" },
     Environment { name: "emulate", requirements: "infra/emulate/requirements-emulate.txt" },
+    Environment { name: "openai-2", requirements: "infra/emulate/requirements-openai-2.txt" },
 ];
 
-/// Packages for Node.js, neither of which needs another one: playwright-core drives a browser that is installed
-/// already, openai is OpenAI's client. From its version 7 on that wants Node.js 22.
-const NODE_PACKAGES: [&str; 2] = ["playwright-core@1.65.1", "openai@6.49.0"];
+/// Packages for Node.js: playwright-core drives a browser that is installed already, openai is OpenAI's client, which
+/// from its version 7 on wants Node.js 22, @anthropic-ai/sdk Anthropic's. The last one needs others, which npm chooses.
+const NODE_PACKAGES: [&str; 3] = ["playwright-core@1.65.1", "openai@6.49.0", "@anthropic-ai/sdk@1.12.0"];
 
 /// Installs what is missing. Idempotent: each tool has a stamp file that holds the pins it was installed from.
 pub(crate) fn install() -> Result<()> {

@@ -22,8 +22,8 @@ pub struct Model {
     pub provider: String,
     /// The provider's own name of the model.
     pub id: String,
-    /// `chat` or `embedding`.
-    pub mode: String,
+    /// What it does.
+    pub mode: Mode,
     /// Most tokens in and out together.
     pub context_tokens: Option<u64>,
     /// Most tokens out.
@@ -42,6 +42,27 @@ pub struct Model {
     pub dimensions: Option<u64>,
     /// Prices in pico-USD a token.
     pub price: Price,
+}
+
+/// What a model does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// It answers messages.
+    Chat,
+    /// It makes vectors of texts.
+    Embedding,
+}
+
+impl Mode {
+    /// Its name in the catalogue and in lists of models.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Embedding => "embedding",
+        }
+    }
 }
 
 /// What a model may refuse that its provider takes from others.
@@ -136,6 +157,11 @@ mod tests {
         let model = catalogue.get("openai", "gpt-4o-mini").unwrap();
         assert_eq!((model.price.input, model.price.output, model.price.cache_read), (150_000, 600_000, Some(75_000)));
         assert_eq!(catalogue.by_bare_name("gpt-4o-mini"), Some(model));
+        let embedding: Vec<&Model> = catalogue.models.iter().filter(|model| model.mode == Mode::Embedding).collect();
+        assert_eq!(embedding.len(), 6);
+        for model in embedding {
+            assert!(model.dimensions.is_some() && model.price.output == 0, "{}", model.name());
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::limits::{
     ASSUMED_CONTEXT_TOKENS, KEPT_TOKENS, MAX_COMPACTION_ROUNDS, MAX_SUMMARY_CHARS, MIN_PART_TOKENS, REASONING_TOKENS,
     SUMMARY_TOKENS,
 };
-use crate::usage::{CHARS_PER_TOKEN, estimate_tokens};
+use crate::tokens::{CHARS_PER_TOKEN, Scale, estimate_tokens};
 use crate::window::budget_of;
 
 /// What the model is told to do with a transcript.
@@ -69,20 +69,25 @@ pub fn kept(items: &[Value]) -> Vec<Value> {
 }
 
 /// What `messages`, chat messages, say, cut into as few parts as a model with `context`
-/// tokens takes, each together with the prompt and `instructions`.
+/// tokens takes, each together with the prompt and `instructions`; to that model an
+/// estimated token is `scale`.
 ///
 /// # Errors
 /// [`Unfit`].
-pub fn parts(messages: &[Value], instructions: Option<&str>, context: Option<u64>) -> Result<Vec<String>, Unfit> {
+pub fn parts(
+    messages: &[Value],
+    instructions: Option<&str>,
+    context: Option<u64>,
+    scale: Scale,
+) -> Result<Vec<String>, Unfit> {
     let around = estimate_tokens(&system(instructions)) + estimate_tokens(SO_FAR) + estimate_tokens(TRANSCRIPT);
     let summary = u64::try_from(MAX_SUMMARY_CHARS.div_ceil(CHARS_PER_TOKEN)).unwrap_or(u64::MAX);
-    let budget = budget_of(context.unwrap_or(ASSUMED_CONTEXT_TOKENS));
+    let budget = scale.before(budget_of(context.unwrap_or(ASSUMED_CONTEXT_TOKENS)));
     let room = budget.saturating_sub(around + summary);
     if room < MIN_PART_TOKENS {
         return Err(Unfit::Instructions);
     }
-    let most_chars = usize::try_from(room).unwrap_or(usize::MAX).saturating_mul(CHARS_PER_TOKEN);
-    let parts = pack(messages.iter().map(line), most_chars);
+    let parts = pack(messages.iter().map(line), room, estimate_tokens);
     match parts.len() {
         0 => Err(Unfit::Empty),
         1..=MAX_COMPACTION_ROUNDS => Ok(parts),
@@ -158,23 +163,29 @@ fn part(part: &Value) -> String {
     }
 }
 
-/// `lines` in as few texts of at most `most_chars` as they fill one after the other. Only
-/// a line that is longer than a whole text is cut.
-fn pack(lines: impl Iterator<Item = String>, most_chars: usize) -> Vec<String> {
+/// `lines` in as few texts of at most `most` tokens as they fill one after the other. Only a
+/// line that is longer than a whole text is cut, where its characters are in proportion.
+fn pack(lines: impl Iterator<Item = String>, most: u64, tokens_of: impl Fn(&str) -> u64) -> Vec<String> {
     let (mut parts, mut open, mut used) = (Vec::new(), String::new(), 0);
     for line in lines {
-        let mut rest = line.as_str();
+        let (all_tokens, all_chars) =
+            (tokens_of(&line).max(1), u64::try_from(line.chars().count()).unwrap_or(u64::MAX));
+        let full = (most.saturating_mul(all_chars) / all_tokens).max(1);
+        let (mut rest, mut chars) = (line.as_str(), all_chars);
         while !rest.is_empty() {
-            let chars = rest.chars().count();
-            let fits = chars <= most_chars - used;
+            let tokens = chars.saturating_mul(all_tokens).div_ceil(all_chars);
+            let fits = tokens <= most - used;
             if !fits && used > 0 {
                 parts.push(std::mem::take(&mut open));
                 used = 0;
                 continue;
             }
-            let end = rest.char_indices().nth(most_chars).map_or(rest.len(), |(end, _)| end);
+            let taken = if fits { chars } else { full.min(chars) };
+            let taken_chars = usize::try_from(taken).unwrap_or(usize::MAX);
+            let end = rest.char_indices().nth(taken_chars).map_or(rest.len(), |(end, _)| end);
             open.push_str(&rest[..end]);
-            used += chars.min(most_chars);
+            used += tokens.min(most);
+            chars -= taken;
             rest = &rest[end..];
         }
     }
@@ -192,10 +203,22 @@ mod tests {
         json!({"type": "message", "role": "user", "status": "completed", "content": [{"type": "input_text", "text": text}]})
     }
 
+    /// The text for which `around` has so many tokens.
+    fn text_of(tokens: u64, around: impl Fn(&str) -> String) -> String {
+        // A word is less than a token, so that none is passed over.
+        let words = |count: usize| "word ".repeat(count);
+        let (mut few, mut many) = (0, usize::try_from(tokens).unwrap() * 2);
+        while few < many {
+            let middle = usize::midpoint(few, many);
+            if estimate_tokens(&around(&words(middle))) < tokens { few = middle + 1 } else { many = middle }
+        }
+        assert_eq!(estimate_tokens(&around(&words(few))), tokens);
+        words(few)
+    }
+
     /// A user's message of so many tokens.
     fn user_of(tokens: u64) -> Value {
-        let around = user("").to_string().len();
-        user(&"a".repeat(usize::try_from(tokens).unwrap() * CHARS_PER_TOKEN - around))
+        user(&text_of(tokens, |text| user(text).to_string()))
     }
 
     fn check(items: &[Value], expected: &[usize]) {
@@ -216,7 +239,7 @@ mod tests {
     }
 
     fn lines_of(messages: &Value) -> String {
-        parts(messages.as_array().unwrap(), None, None).unwrap().concat()
+        parts(messages.as_array().unwrap(), None, None, Scale::ONE).unwrap().concat()
     }
 
     #[test]
@@ -246,37 +269,55 @@ mod tests {
         assert_eq!(transcript.lines().collect::<Vec<_>>(), expected);
     }
 
-    fn said(chars: usize) -> Value {
-        json!({"role": "user", "content": "a".repeat(chars - "user: \n".len())})
+    /// A message whose line in the transcript has so many tokens.
+    fn said(tokens: u64) -> Value {
+        let message = |text: &str| json!({"role": "user", "content": text});
+        message(&text_of(tokens, |text| line(&message(text))))
     }
 
-    /// Characters of a transcript that a model with the assumed context takes at once.
-    fn room() -> usize {
+    /// Tokens of a transcript that a model with the assumed context takes at once.
+    fn room() -> u64 {
         let around = estimate_tokens(PROMPT) + estimate_tokens(SO_FAR) + estimate_tokens(TRANSCRIPT);
-        let tokens = usize::try_from(budget_of(ASSUMED_CONTEXT_TOKENS) - around).unwrap();
-        tokens * CHARS_PER_TOKEN - MAX_SUMMARY_CHARS
+        let summary = MAX_SUMMARY_CHARS / CHARS_PER_TOKEN;
+        budget_of(ASSUMED_CONTEXT_TOKENS) - around - u64::try_from(summary).unwrap()
     }
 
     #[test]
     fn what_is_too_long_for_one_request_is_cut_into_parts() {
-        let count = |messages: &[Value]| parts(messages, None, None).map(|parts| parts.len());
+        let count = |messages: &[Value]| parts(messages, None, None, Scale::ONE).map(|parts| parts.len());
         assert_eq!(count(&[said(room())]), Ok(1));
         assert_eq!(count(&[said(room() + 1)]), Ok(2));
-        assert_eq!(count(&[said(room() - 7), said(7)]), Ok(1));
+        assert_eq!(count(&[said(room() - 20), said(20)]), Ok(1));
         // A line that fits nowhere else begins a new part.
-        assert_eq!(count(&[said(room() - 7), said(8), said(room() - 8)]), Ok(2));
-        assert_eq!(count(&[said(room() * MAX_COMPACTION_ROUNDS)]), Ok(MAX_COMPACTION_ROUNDS));
-        assert_eq!(count(&[said(room() * MAX_COMPACTION_ROUNDS + 1)]), Err(Unfit::Rounds));
+        assert_eq!(count(&[said(room() - 20), said(21), said(room() - 21)]), Ok(2));
+        let rounds = u64::try_from(MAX_COMPACTION_ROUNDS).unwrap();
+        // Less the characters that a cut leaves over.
+        assert_eq!(count(&[said(room() * rounds - rounds)]), Ok(MAX_COMPACTION_ROUNDS));
+        assert_eq!(count(&[said(room() * rounds + 1)]), Err(Unfit::Rounds));
         assert_eq!(count(&[]), Err(Unfit::Empty));
+    }
+
+    #[test]
+    fn a_part_is_shorter_where_its_text_has_more_tokens() {
+        let of = |text: &str| {
+            parts(&[json!({"role": "user", "content": text.repeat(30_000)})], None, None, Scale::ONE).unwrap()
+        };
+        let (english, chinese) = (of("word "), of("我们明天"));
+        assert!(chinese[0].chars().count() * 2 < english[0].chars().count());
+        for part in english.iter().chain(&chinese) {
+            assert!(estimate_tokens(part) <= room() + 1, "{}", estimate_tokens(part));
+        }
     }
 
     #[test]
     fn a_large_context_takes_all_at_once_and_long_instructions_leave_no_room() {
         let long = [said(room() + 1)];
-        assert_eq!(parts(&long, None, Some(ASSUMED_CONTEXT_TOKENS * 2)).map(|parts| parts.len()), Ok(1));
-        let instructions = "a".repeat(room());
-        assert_eq!(parts(&long, Some(&instructions), None), Err(Unfit::Instructions));
-        assert_eq!(parts(&[said(8)], None, Some(4096)).map(|parts| parts.len()), Ok(1));
+        assert_eq!(parts(&long, None, Some(ASSUMED_CONTEXT_TOKENS * 2), Scale::ONE).map(|parts| parts.len()), Ok(1));
+        let instructions = "word ".repeat(usize::try_from(room()).unwrap() * 2);
+        // To a model that makes half as many tokens it is half as long.
+        assert_eq!(parts(&long, None, None, Scale::percent(50)).map(|parts| parts.len()), Ok(1));
+        assert_eq!(parts(&long, Some(&instructions), None, Scale::ONE), Err(Unfit::Instructions));
+        assert_eq!(parts(&[said(20)], None, Some(4096), Scale::ONE).map(|parts| parts.len()), Ok(1));
     }
 
     #[test]
@@ -299,10 +340,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parts_lose_nothing_and_stay_short(lines in proptest::collection::vec("[a-zü]{0,12}", 0..20), most in 1usize..20) {
-            let parts = pack(lines.iter().cloned(), most);
+        fn parts_lose_nothing_and_stay_short(lines in proptest::collection::vec("[a-zü]{0,12}", 0..20), most in 1u64..20) {
+            let parts = pack(lines.iter().cloned(), most, |text| text.chars().count() as u64);
             prop_assert_eq!(parts.concat(), lines.concat());
-            prop_assert!(parts.iter().all(|part| (1..=most).contains(&part.chars().count())));
+            prop_assert!(parts.iter().all(|part| (1..=most).contains(&(part.chars().count() as u64))));
         }
     }
 }

@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn tokens_are_estimated_where_none_are_reported() {
         let body = json::raw(&json!({"choices": [{"message": {"content": "hello"}}]}));
-        let usage = Completion::new(body, "abcd").usage;
-        assert_eq!((usage.input, usage.output), (1, 2));
+        let messages = r#"[{"role":"user","content":"abcd"}]"#;
+        assert_eq!(Completion::new(body, messages).usage, Usage::estimate(messages, "hello"));
     }
 }

@@ -9,14 +9,18 @@
 //! - [`generation`]: one request for an answer, its stream and its completion
 //! - [`fold`]: chunks of a stream put together into the completion; [`rebuild`]: the way back;
 //!   [`outline`]: the order in which an answer's pieces came
+//! - [`embedding`]: one request for embeddings, their vectors, and those made by hashing
 //! - [`position`]: the numbers of a stream's events
 //! - [`items`]: OpenAI's items, in which responses and conversations speak, and the way to messages and back
+//! - [`messages`]: Anthropic's messages, in and out
 //! - [`compaction`]: how a long conversation is made short
+//! - `reader`, `raw`: requests read field by field, and put together as they are written
 //! - [`id`]: names of tenants, conversations, turns, projects
 //! - [`json`]: strict parsing, canonical form; [`digest`]: hashes over it
 //! - [`category`]: the 12 error categories and 4 severities
 //! - [`catalogue`], [`money`], [`usage`]: models, prices, tokens, exact cost
 //! - [`upstream`]: how often providers are called, how long, and when not
+//! - [`tokens`]: how many tokens a request is, before anybody has counted them
 //! - [`limits`]: every limit, with its reason
 //! - [`fault`]: what is wrong with a request, and where
 //! - [`window`]: how much of a conversation goes along with a new message
@@ -26,6 +30,7 @@ pub mod catalogue;
 pub mod category;
 pub mod compaction;
 pub mod digest;
+pub mod embedding;
 pub mod execution;
 pub mod fault;
 pub mod fold;
@@ -34,11 +39,15 @@ pub mod id;
 pub mod items;
 pub mod json;
 pub mod limits;
+pub mod messages;
 pub mod money;
 pub mod outline;
 pub mod position;
+mod raw;
+mod reader;
 pub mod rebuild;
 pub mod time;
+pub mod tokens;
 pub mod turn;
 pub mod upstream;
 pub mod usage;

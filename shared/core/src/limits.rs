@@ -108,6 +108,12 @@ pub const MAX_METADATA_VALUE_CHARS: usize = 512;
 /// Longest name of a function tool, in characters, as both standards have it.
 pub const MAX_FUNCTION_NAME_CHARS: usize = 64;
 
+/// Longest name of a tool of a message's request, in characters, as Anthropic has it.
+pub const MAX_TOOL_NAME_CHARS: usize = 128;
+
+/// Least `budget_tokens` of `thinking`, as Anthropic has it.
+pub const MIN_THINKING_TOKENS: u64 = 1_024;
+
 /// Longest `safety_identifier`, in characters, as both standards have it.
 pub const MAX_SAFETY_IDENTIFIER_CHARS: usize = 64;
 
@@ -117,6 +123,31 @@ pub const MIN_OUTPUT_TOKENS: u64 = 16;
 
 /// Most `top_logprobs`, as both standards have it.
 pub const MAX_TOP_LOGPROBS: u64 = 20;
+
+/// Most texts, or lists of token ids, embedded in one request: OpenAI's own limit.
+pub const MAX_EMBEDDED_INPUTS: usize = 2_048;
+
+/// Longest text that is embedded, in bytes: no known model takes more than 128,000 tokens,
+/// of some four bytes each.
+pub const MAX_EMBEDDED_BYTES: usize = 512 * 1024;
+
+/// Most token ids that are embedded as one input: as many as [`MAX_EMBEDDED_BYTES`] stand for.
+pub const MAX_EMBEDDED_TOKENS: usize = MAX_EMBEDDED_BYTES / 4;
+
+/// Longest answer of an upstream with embeddings, in bytes: [`MAX_EMBEDDED_INPUTS`] vectors of
+/// 1,536 numbers of 20 characters. Longer vectors fit in base64, or in several requests.
+pub const MAX_EMBEDDINGS_BYTES: usize = 64 * 1024 * 1024;
+
+/// Longest wait for an upstream's embeddings. They come at once or not at all, and nothing is
+/// seen of them before they are whole.
+pub const EMBEDDING_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Dimensions of a hash embedding, unless asked otherwise. Some hundred features of a passage
+/// share them without covering each other up.
+pub const HASH_DIMENSIONS: usize = 256;
+
+/// Most dimensions of a hash embedding: as many as the longest vectors of models have.
+pub const MAX_HASH_DIMENSIONS: usize = 4_096;
 
 /// Committed turns of a conversation that are sent along with a new message.
 pub const HISTORY_TURNS: usize = 20;

@@ -7,6 +7,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::generation::REASONING_DETAILS;
+
 /// The field of an answer's message that holds its outline.
 pub const FIELD: &str = "turnwise_order";
 
@@ -31,6 +33,10 @@ pub struct Outline(pub Vec<Segment>);
 impl Outline {
     /// Takes in one delta of the first choice.
     pub fn push(&mut self, delta: &Delta<'_>) {
+        let detailed = delta.only_detailed_bytes();
+        if detailed > 0 {
+            self.grow(TextKind::Reasoning, detailed);
+        }
         for (kind, text) in delta.texts() {
             self.grow(kind, text.len());
         }
@@ -42,7 +48,8 @@ impl Outline {
         }
     }
 
-    fn grow(&mut self, kind: TextKind, bytes: usize) {
+    /// Adds so many bytes of a text to its end.
+    pub(crate) fn grow(&mut self, kind: TextKind, bytes: usize) {
         match (self.0.last_mut(), kind) {
             (Some(Segment::Reasoning(length)), TextKind::Reasoning)
             | (Some(Segment::Content(length)), TextKind::Content)
@@ -101,6 +108,8 @@ pub enum TextKind {
 #[derive(Debug, Default)]
 pub struct Delta<'a> {
     texts: [&'a str; 3],
+    /// Pieces of what the model thought, signed or encrypted.
+    pub details: &'a [Value],
     /// Pieces of calls.
     pub calls: Vec<CallDelta<'a>>,
 }
@@ -116,6 +125,8 @@ pub struct CallDelta<'a> {
     pub name: &'a str,
     /// More of its arguments.
     pub arguments: &'a str,
+    /// What the upstream wants back with it, if it says so in this piece.
+    pub extra: Option<&'a Value>,
 }
 
 impl<'a> Delta<'a> {
@@ -132,7 +143,20 @@ impl<'a> Delta<'a> {
     pub fn of(delta: &'a Value) -> Self {
         let text = |name: &str| delta.get(name).and_then(Value::as_str).unwrap_or_default();
         let calls = delta.get("tool_calls").and_then(Value::as_array).into_iter().flatten().enumerate();
-        Self { texts: [reasoning(delta), text("content"), text("refusal")], calls: calls.map(call).collect() }
+        let details = delta.get(REASONING_DETAILS).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        Self { texts: [reasoning(delta), text("content"), text("refusal")], details, calls: calls.map(call).collect() }
+    }
+
+    /// Whether what the model thought stands in its details, and not only beside them.
+    #[must_use]
+    pub fn has_detailed_text(&self) -> bool {
+        self.details.iter().any(|detail| !detailed_text(detail).is_empty())
+    }
+
+    /// Bytes of what the model thought, where only details say it.
+    fn only_detailed_bytes(&self) -> usize {
+        let only = self.texts[0].is_empty();
+        self.details.iter().filter(|_| only).map(|detail| detailed_text(detail).len()).sum()
     }
 
     /// Its texts that say something, in the order in which they are taken in.
@@ -142,11 +166,24 @@ impl<'a> Delta<'a> {
     }
 }
 
+/// The text of a detail of what a model thought.
+pub(crate) fn detailed_text(detail: &Value) -> &str {
+    let is_text = detail["type"] == "reasoning.text";
+    detail["text"].as_str().filter(|_| is_text).unwrap_or_default()
+}
+
 /// What the model thought, by either name, in a delta or in a whole message.
 #[must_use]
 pub fn reasoning(message: &Value) -> &str {
     let named = |name: &str| message.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     named("reasoning_content").or_else(|| named("reasoning")).unwrap_or_default()
+}
+
+/// The id of the call at `position` that its upstream did not name: its place among the
+/// others tells it apart as well.
+#[must_use]
+pub fn unnamed_call(position: usize) -> String {
+    format!("call_{position}")
 }
 
 /// Whether `call`, one of a message, names the function it calls.
@@ -163,6 +200,7 @@ fn call<'a>((position, call): (usize, &'a Value)) -> CallDelta<'a> {
         id: text("/id"),
         name: text("/function/name"),
         arguments: text("/function/arguments"),
+        extra: call.get("extra_content").filter(|extra| !extra.is_null()),
     }
 }
 

@@ -1,14 +1,14 @@
 //! A stream made from a whole answer, for a client that asks for one where none
 //! was made or its log is gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::generation::Event;
+use crate::generation::{Event, REASONING_DETAILS};
 use crate::json;
-use crate::outline::{self, Outline, Segment, is_named_call, reasoning};
+use crate::outline::{self, Outline, Segment, detailed_text, is_named_call, reasoning};
 
 /// The events that amount to the `chat.completion` object `body`: a chunk with all
 /// a choice says, one with its reason to stop, one with the usage, the finish.
@@ -76,8 +76,15 @@ fn pieces(outline: &Outline, message: &mut Map<String, Value>) -> Vec<Value> {
         piece
     };
     let text = |name: &str| whole[name].as_str().unwrap_or_default();
+    let mut details = details_of(outline, message).into_iter();
     let deltas = outline.0.iter().map(|segment| match *segment {
-        Segment::Reasoning(bytes) => cut(thoughts.unwrap_or("reasoning"), reasoning(&whole), bytes),
+        Segment::Reasoning(bytes) => {
+            let mut delta = thoughts.map_or_else(|| json!({}), |name| cut(name, reasoning(&whole), bytes));
+            if let Some(details) = details.next().filter(|details| !details.is_empty()) {
+                delta[REASONING_DETAILS] = Value::Array(details);
+            }
+            delta
+        }
         Segment::Content(bytes) => cut("content", text("content"), bytes),
         Segment::Refusal(bytes) => cut("refusal", text("refusal"), bytes),
         Segment::Call(index) => {
@@ -90,6 +97,48 @@ fn pieces(outline: &Outline, message: &mut Map<String, Value>) -> Vec<Value> {
         message.remove(name);
     }
     deltas
+}
+
+/// Takes out of a message the details of what was thought, those of each of its thoughts:
+/// as many bytes of text as the thought has, and with a text what comes behind it and has
+/// none. A detail that is cut ends with its last piece.
+fn details_of(outline: &Outline, message: &mut Map<String, Value>) -> Vec<Vec<Value>> {
+    let lengths = outline.0.iter().filter_map(|segment| match segment {
+        Segment::Reasoning(bytes) => Some(*bytes),
+        Segment::Content(_) | Segment::Refusal(_) | Segment::Call(_) => None,
+    });
+    let mut lengths: Vec<usize> = lengths.collect();
+    let Some(last) = lengths.last_mut() else { return Vec::new() };
+    *last = usize::MAX;
+    let details = message.remove(REASONING_DETAILS);
+    let mut details: VecDeque<Value> =
+        details.iter().flat_map(|details| details.as_array()).flatten().cloned().collect();
+    lengths.into_iter().map(|bytes| take_details(&mut details, bytes)).collect()
+}
+
+fn take_details(details: &mut VecDeque<Value>, mut bytes: usize) -> Vec<Value> {
+    let mut taken = Vec::new();
+    while let Some(detail) = details.front_mut() {
+        let text = detailed_text(detail);
+        if text.len() <= bytes {
+            bytes -= text.len();
+            taken.extend(details.pop_front());
+            continue;
+        }
+        let (piece, rest) = text.split_at(text.floor_char_boundary(bytes));
+        let (piece, rest) = (json!(piece), json!(rest));
+        if bytes > 0 {
+            let mut begun = detail.clone();
+            begun["text"] = piece;
+            if let Some(begun) = begun.as_object_mut() {
+                begun.remove("signature");
+            }
+            detail["text"] = rest;
+            taken.push(begun);
+        }
+        break;
+    }
+    taken
 }
 
 fn stopped(choice: &Value) -> Value {
@@ -151,5 +200,32 @@ mod tests {
             {"index": 0, "finish_reason": "tool_calls", "logprobs": {"content": [1]}, "message": {
                 "role": "assistant", "content": "so far", "refusal": null, "reasoning": "hm", "tool_calls": [call("a"), call("b")],
                 "turnwise_order": [{"call": 0}, {"content": 3}, {"reasoning": 2}, {"call": 1}, {"content": 3}]}}]}));
+    }
+
+    #[test]
+    fn details_come_back_with_the_thoughts_that_they_are_of() {
+        let text =
+            |index: u64, text: &str| json!({"type": "reasoning.text", "text": text, "signature": "s", "index": index});
+        let message = |thought: Value| {
+            let mut message = json!({"role": "assistant", "content": "abc", "refusal": null,
+                "reasoning_details": [text(0, "one"), {"type": "reasoning.encrypted", "data": "x", "index": 1}, text(2, "two")],
+                "turnwise_order": [{"reasoning": 3}, {"content": 1}, {"reasoning": 1}, {"content": 2}, {"reasoning": 2}]});
+            if !thought.is_null() {
+                message["reasoning_content"] = thought;
+            }
+            json!({"id": "c", "object": "chat.completion", "choices": [
+                {"index": 0, "finish_reason": "stop", "logprobs": null, "message": message}]})
+        };
+        for thought in [json!("onetwo"), Value::Null] {
+            let body = message(thought);
+            check(&body);
+            let chunks = events(&json::raw(&body)).into_iter().filter_map(|event| match event {
+                Event::Chunk(chunk) => serde_json::from_str::<Value>(chunk.get()).ok(),
+                Event::Finished => None,
+            });
+            let details =
+                chunks.map(|chunk| chunk["choices"][0]["delta"]["reasoning_details"].as_array().map_or(0, Vec::len));
+            assert_eq!(details.collect::<Vec<_>>(), [2, 0, 1, 0, 1, 0]);
+        }
     }
 }

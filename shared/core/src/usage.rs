@@ -4,14 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::json::RawMap;
-
-/// Characters of text a token stands for, where nobody counted: the usual ratio
-/// of English text under byte-pair encodings.
-pub(crate) const CHARS_PER_TOKEN: usize = 4;
-
-/// Tokens that an image, a sound or a file stands for: what OpenAI counts for an image of
-/// 1,024 by 1,024 pixels. Its characters say nothing about it.
-const ATTACHMENT_TOKENS: u64 = 765;
+use crate::tokens::{count, estimate_tokens};
 
 /// Of `prompt_tokens_details`: tokens written to the prompt cache, as OpenRouter calls them.
 const CACHE_WRITE: &str = "cache_write_tokens";
@@ -51,11 +44,14 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// An estimate from the characters that went in and came out.
+    /// An estimate from the messages that went in, a JSON array, and the text that came out.
     #[must_use]
-    pub fn estimate(input_text: &str, output_text: &str) -> Self {
+    pub fn estimate(messages: &str, output_text: &str) -> Self {
+        // What is no array of messages is estimated as the text that it is.
+        let input = serde_json::from_str::<Vec<Value>>(messages)
+            .map_or_else(|_| estimate_tokens(messages), |messages| count(&messages, &RawMap::new()).total());
         Self {
-            input: estimate_tokens(input_text),
+            input,
             cache_read: 0,
             cache_write: 0,
             cache_write_1h: 0,
@@ -149,31 +145,6 @@ const fn is_zero(tokens: &u64) -> bool {
     *tokens == 0
 }
 
-/// About how many tokens a chat completion request is whose messages are `messages`: they,
-/// the tools and the format of the answer in `fields`. The one place that decides what
-/// counts; a tokenizer of a model's own may take its place.
-#[must_use]
-pub fn count(messages: &[Value], fields: &RawMap) -> u64 {
-    let beside = ["tools", "response_format"].iter().filter_map(|name| fields.get(*name));
-    messages.iter().map(count_message).sum::<u64>() + beside.map(|raw| estimate_tokens(raw.get())).sum::<u64>()
-}
-
-fn count_message(message: &Value) -> u64 {
-    let Some(parts) = message["content"].as_array() else { return estimate_tokens(&message.to_string()) };
-    let (texts, attached): (Vec<Value>, Vec<Value>) =
-        parts.iter().cloned().partition(|part| part["type"] == "text" || part["type"] == "refusal");
-    let mut message = message.clone();
-    message["content"] = Value::Array(texts);
-    let attached = u64::try_from(attached.len()).unwrap_or(u64::MAX);
-    estimate_tokens(&message.to_string()).saturating_add(attached.saturating_mul(ATTACHMENT_TOKENS))
-}
-
-/// About how many tokens `text` is: characters over four, rounded up.
-#[must_use]
-pub fn estimate_tokens(text: &str) -> u64 {
-    u64::try_from(text.chars().count().div_ceil(CHARS_PER_TOKEN)).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,28 +212,6 @@ mod tests {
     }
 
     #[test]
-    fn messages_tools_and_formats_are_counted() {
-        let fields = |text: &str| crate::json::raw_fields(text.as_bytes()).unwrap();
-        let none = RawMap::new();
-        let message = json!({"role": "user", "content": "hello"});
-        let alone = estimate_tokens(&message.to_string());
-        assert_eq!(count(&[], &none), 0);
-        assert_eq!(count(&[message.clone(), message.clone()], &none), 2 * alone);
-        assert_eq!(count(std::slice::from_ref(&message), &fields(r#"{"tools":[1,2],"temperature":1}"#)), alone + 2);
-        assert_eq!(count(&[message], &fields(r#"{"response_format":{}}"#)), alone + 1);
-    }
-
-    #[test]
-    fn an_attachment_counts_the_same_however_long_it_is() {
-        let text = json!({"type": "text", "text": "see"});
-        let image = |bytes: usize| json!({"type": "image_url", "image_url": {"url": "a".repeat(bytes)}});
-        let of = |parts: Value| count(&[json!({"role": "user", "content": parts})], &RawMap::new());
-        let alone = of(json!([text]));
-        assert_eq!(of(json!([text, image(10)])), alone + ATTACHMENT_TOKENS);
-        assert_eq!(of(json!([image(1_000_000), text, image(1)])), alone + 2 * ATTACHMENT_TOKENS);
-    }
-
-    #[test]
     fn a_sum_is_estimated_where_a_part_of_it_is() {
         let one = Usage { cache_read: 2, cache_write: 4, cache_write_1h: 32, reasoning: 16, ..reported(1, 8) };
         let both = Usage { cache_read: 4, cache_write: 8, cache_write_1h: 64, reasoning: 32, ..reported(2, 16) };
@@ -271,9 +220,12 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_estimated_from_characters() {
-        assert_eq!(estimate_tokens(""), 0);
-        assert_eq!(estimate_tokens("abcd"), 1);
-        assert_eq!(estimate_tokens("abcde"), 2);
+    fn messages_and_an_answer_are_estimated() {
+        let messages = json!([{"role": "user", "content": "hello"}]);
+        let usage = Usage::estimate(&messages.to_string(), "hello");
+        let expected = count(messages.as_array().unwrap(), &RawMap::new()).total();
+        assert_eq!((usage.input, usage.output, usage.source), (expected, estimate_tokens("hello"), Source::Estimated));
+        assert_eq!(Usage::estimate("", "").total_input(), 0);
+        assert_eq!(Usage::estimate("a text", "").input, estimate_tokens("a text"));
     }
 }

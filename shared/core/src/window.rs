@@ -3,9 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{HISTORY_TURNS, MAX_HISTORY_TURNS};
+use crate::tokens::Scale;
 
 /// OpenAI's code for more than a model takes.
-pub const CONTEXT_EXCEEDED: &str = "context_length_exceeded";
+const CONTEXT_EXCEEDED: &str = "context_length_exceeded";
+
+/// The code for a longer answer than a model gives.
+const MAX_TOKENS_EXCEEDED: &str = "max_tokens_exceeded";
+
+/// How far an estimate has to be above a model's context for no error of the estimate to
+/// explain it. Between that and the context itself the provider decides, as it counts.
+const SURELY: Scale = Scale::percent(150);
 
 /// The part of a model's context that history and new message may fill together, in
 /// quarters: the rest is for instructions, tools and the answer.
@@ -25,16 +33,17 @@ pub struct Window {
     pub whole: bool,
 }
 
-/// Why a conversation does not go along whole. Its text is for the client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// Why a request is not sent to its model: it, or the answer it asks for, is too long. Its
+/// text is for the client.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TooLong {
-    /// It has more turns than one request takes.
+    /// A conversation that goes along whole has more turns than one request takes.
     #[error(
         "The conversation has more than {MAX_HISTORY_TURNS} turns, and none is left out unless truncation is \
              \"auto\". Send that, or make the conversation short with POST /v1/responses/compact."
     )]
     Turns,
-    /// It has more tokens than the model takes.
+    /// A conversation that goes along whole has more tokens than the model takes.
     #[error(
         "The input and what was said before are about {tokens} tokens, and the model takes {context}; nothing is \
              left out unless truncation is \"auto\". Send that, or make the conversation short with POST \
@@ -46,6 +55,48 @@ pub enum TooLong {
         /// What the catalogue says.
         context: u64,
     },
+    /// What is new has by itself more tokens than the model takes.
+    #[error("The {field} and what goes with it are about {tokens} tokens, and the model takes {context}.")]
+    Input {
+        /// The request's field.
+        field: &'static str,
+        /// As estimated.
+        tokens: u64,
+        /// What the catalogue says.
+        context: u64,
+    },
+    /// It asks for a longer answer than the model gives.
+    #[error("{field} is {asked}, and {model} gives at most {most} tokens.")]
+    Output {
+        /// The request's field.
+        field: &'static str,
+        /// What it says.
+        asked: u64,
+        /// `provider/model`.
+        model: String,
+        /// What the catalogue says.
+        most: u64,
+    },
+}
+
+impl TooLong {
+    /// The error's code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Turns | Self::Tokens { .. } | Self::Input { .. } => CONTEXT_EXCEEDED,
+            Self::Output { .. } => MAX_TOKENS_EXCEEDED,
+        }
+    }
+
+    /// The field at fault.
+    #[must_use]
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Self::Turns | Self::Tokens { .. } => "input",
+            Self::Input { field, .. } | Self::Output { field, .. } => field,
+        }
+    }
 }
 
 impl Window {
@@ -91,21 +142,29 @@ impl Window {
         newest_first.take_while(fits).count()
     }
 
-    /// Whether a conversation of which [`Self::rows`] has found `rows` may go along; all
-    /// that is sent has `tokens`.
+    /// Whether a conversation of which [`Self::rows`] has found `rows` may go along with what
+    /// is new in `field`. What cannot be left out has about `tokens`: all of it where this
+    /// takes the whole, and otherwise what is new.
     ///
     /// # Errors
-    /// [`TooLong`], where nothing may be left out.
-    pub fn check(&self, context: Option<u64>, rows: usize, tokens: impl FnOnce() -> u64) -> Result<(), TooLong> {
-        if !self.whole {
-            return Ok(());
-        }
-        if rows > MAX_HISTORY_TURNS {
+    /// [`TooLong`].
+    pub fn check(
+        &self,
+        context: Option<u64>,
+        rows: usize,
+        field: &'static str,
+        tokens: impl FnOnce() -> u64,
+    ) -> Result<(), TooLong> {
+        if self.whole && rows > MAX_HISTORY_TURNS {
             return Err(TooLong::Turns);
         }
         let Some(context) = context else { return Ok(()) };
         let tokens = tokens();
-        if tokens > context { Err(TooLong::Tokens { tokens, context }) } else { Ok(()) }
+        match (tokens > SURELY.of(context), self.whole) {
+            (false, _) => Ok(()),
+            (true, true) => Err(TooLong::Tokens { tokens, context }),
+            (true, false) => Err(TooLong::Input { field, tokens, context }),
+        }
     }
 }
 
@@ -152,15 +211,28 @@ mod tests {
     }
 
     #[test]
-    fn what_may_not_be_cut_is_refused_where_it_is_too_long() {
-        let whole = |context, rows, tokens| Window::whole().check(context, rows, || tokens);
-        assert_eq!(whole(Some(100), MAX_HISTORY_TURNS, 100), Ok(()));
-        assert_eq!(whole(Some(100), 1, 101), Err(TooLong::Tokens { tokens: 101, context: 100 }));
+    fn what_cannot_be_left_out_is_refused_where_it_is_surely_too_long() {
+        let check = |window: Window, context, rows, tokens| window.check(context, rows, "messages", || tokens);
+        let whole = |context, rows, tokens| check(Window::whole(), context, rows, tokens);
+        assert_eq!(whole(Some(100), MAX_HISTORY_TURNS, 150), Ok(()));
+        assert_eq!(whole(Some(100), 1, 151), Err(TooLong::Tokens { tokens: 151, context: 100 }));
         assert_eq!(whole(None, MAX_HISTORY_TURNS, u64::MAX), Ok(()));
         assert_eq!(whole(None, MAX_HISTORY_TURNS + 1, 0), Err(TooLong::Turns));
         for other in [Window::default(), Window::newest()] {
-            assert_eq!(other.check(Some(100), MAX_HISTORY_TURNS + 1, || 101), Ok(()));
+            assert_eq!(check(other, Some(100), MAX_HISTORY_TURNS + 1, 150), Ok(()));
+            let refused = TooLong::Input { field: "messages", tokens: 151, context: 100 };
+            assert_eq!(check(other, Some(100), 0, 151), Err(refused));
         }
+    }
+
+    #[test]
+    fn a_refusal_names_its_field() {
+        let output = TooLong::Output { field: "max_tokens", asked: 9, model: "a/b".to_owned(), most: 8 };
+        assert_eq!((output.code(), output.field()), ("max_tokens_exceeded", "max_tokens"));
+        assert_eq!(output.to_string(), "max_tokens is 9, and a/b gives at most 8 tokens.");
+        let input = TooLong::Input { field: "message", tokens: 9, context: 8 };
+        assert_eq!((input.code(), input.field()), ("context_length_exceeded", "message"));
+        assert_eq!((TooLong::Turns.code(), TooLong::Turns.field()), ("context_length_exceeded", "input"));
     }
 
     #[test]

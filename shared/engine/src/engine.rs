@@ -6,11 +6,13 @@ use std::time::Duration;
 use turnwise_core::catalogue::Catalogue;
 use turnwise_core::time::Timestamp;
 use turnwise_providers::Providers;
+use turnwise_providers::count::{Counter, without_tokenizers};
 use turnwise_store::Store;
 use turnwise_store::queue::Queue;
 
 use crate::clock::Clock;
 use crate::live::Hub;
+use crate::measure::Learned;
 use crate::memory::Memory;
 use crate::random::Random;
 use crate::tasks::Tasks;
@@ -38,6 +40,9 @@ pub struct Engine {
     pub tasks: Tasks,
     /// Conversations read lately.
     pub memory: Memory,
+    /// Counts tokens exactly, where it can.
+    pub counter: Counter,
+    pub(crate) calibration: Learned,
     pub(crate) hub: Arc<Hub>,
     pub(crate) health: Health,
 }
@@ -56,6 +61,8 @@ impl Engine {
             retention: None,
             tasks: Tasks::default(),
             memory: Memory::default(),
+            counter: without_tokenizers,
+            calibration: Learned::default(),
             hub: Arc::default(),
             health: Health::default(),
         }
@@ -73,6 +80,14 @@ impl Engine {
     #[must_use]
     pub fn with_calls(mut self, calls: CallPolicy) -> Self {
         self.calls = Arc::new(calls);
+        self
+    }
+
+    /// The same engine with another counter of tokens: by itself it links none that brings a
+    /// vocabulary along.
+    #[must_use]
+    pub fn with_counter(mut self, counter: Counter) -> Self {
+        self.counter = counter;
         self
     }
 

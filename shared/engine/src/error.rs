@@ -18,9 +18,9 @@ pub enum Error {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// The conversation is too long to go along whole, and nothing may be left out.
+    /// What would be sent to the model, or the answer asked of it, is too long for it.
     #[error("{0}")]
-    ContextExceeded(#[from] turnwise_core::window::TooLong),
+    TooLong(#[from] turnwise_core::window::TooLong),
     /// No such model, or its provider is not configured.
     #[error("{0}")]
     Model(turnwise_providers::Unknown),

@@ -8,6 +8,7 @@ use turnwise_store::{CommittedTurn, Entry, ThreadPage};
 
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::responses::stored_input;
 use crate::turn::{Answer, Facts, facts_of};
 
 /// One page of a conversation's turns.
@@ -127,6 +128,20 @@ impl Engine {
             }
         }
         Err(Error::NotFound { what: "turn", name: key.to_owned() })
+    }
+
+    /// The model that answers `found` or is to answer it; empty if that is not known any more.
+    #[must_use]
+    pub fn model_of(&self, found: &FoundTurn) -> String {
+        match (&found.answer, stored_input(&found.turn)) {
+            (Some(answer), _) => answer.model.clone(),
+            (None, Some(input)) => {
+                let asked = input.model.as_deref();
+                let resolved = self.providers.resolve(asked).map(|resolved| resolved.name);
+                resolved.unwrap_or_else(|_| asked.unwrap_or_default().to_owned())
+            }
+            (None, None) => String::new(),
+        }
     }
 
     pub(crate) async fn found(&self, tenant: &Tenant, turn: Turn) -> Result<FoundTurn, Error> {

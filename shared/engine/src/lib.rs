@@ -5,10 +5,13 @@
 //! - [`responses`]: turns that come in as items and follow one another by their ids
 //! - [`once`]: work that is no turn, done once
 //! - [`stateless`]: a request without a key
+//! - [`embeddings`]: texts as vectors
 //! - [`history`]: conversations and turns read back
 //! - [`memory`]: conversations read lately
 //! - [`conversations`]: created, looked at, changed by hand, erased
 //! - [`stats`]: what some days came to
+//! - `measure`: what a model takes, and what was learned about its tokens; `count`: tokens
+//!   of a request that is not made
 //! - [`models`]: what can be asked for, and whether a turn could run
 //! - [`work`]: turns of the queue and turns whose attempts died; [`sweep`]: due rows
 //!   without a message; [`locks`], [`dead_letters`]: what an operator sees and does
@@ -21,18 +24,23 @@
 
 pub mod clock;
 pub mod conversations;
+mod count;
 pub mod dead_letters;
+pub mod embeddings;
 mod engine;
 pub mod error;
 pub mod follow;
 pub mod health;
 pub mod history;
+mod ledger;
 pub mod live;
 pub mod locks;
 mod log;
+mod measure;
 pub mod memory;
 pub mod models;
 pub mod once;
+pub mod providers;
 pub mod random;
 pub mod recent;
 pub mod responses;

@@ -1,6 +1,7 @@
 //! What can be asked for, and whether a turn could run.
 
-use turnwise_core::catalogue::{Catalogue, Model};
+use turnwise_core::catalogue::{Mode, Model};
+use turnwise_providers::Listed;
 
 use crate::engine::Engine;
 use crate::error::Error;
@@ -12,29 +13,33 @@ pub struct ListedModel {
     pub name: String,
     /// The provider's name.
     pub provider: String,
+    /// What it does, where that is known.
+    pub mode: Option<Mode>,
+    /// Length of its vectors unless asked otherwise, of an embedding model.
+    pub dimensions: Option<u64>,
     /// What the catalogue knows of it.
     pub facts: Option<&'static Model>,
+}
+
+impl From<Listed> for ListedModel {
+    fn from(model: Listed) -> Self {
+        let Listed { name, provider, mode, dimensions, facts } = model;
+        Self { name, provider, mode, dimensions, facts }
+    }
 }
 
 impl Engine {
     /// The models that can be asked for.
     pub async fn models(&self) -> Vec<ListedModel> {
-        let listed = self.providers.models().await;
-        listed
-            .into_iter()
-            .map(|model| ListedModel { name: model.name, provider: model.provider, facts: model.facts })
-            .collect()
+        self.providers.models().await.into_iter().map(ListedModel::from).collect()
     }
 
-    /// The model that a request for `name` would get.
+    /// The model that a request for `name` would get, of messages or of embeddings.
     ///
     /// # Errors
     /// [`Error::Model`] when nobody serves it.
     pub async fn model(&self, name: &str) -> Result<ListedModel, Error> {
-        let resolved = self.providers.resolve(Some(name)).map_err(Error::Model)?;
-        let provider = resolved.provider.name().to_owned();
-        let facts = Catalogue::shipped().get(&provider, &resolved.model);
-        Ok(ListedModel { name: resolved.name, provider, facts })
+        self.providers.find(name).map(ListedModel::from).map_err(Error::Model)
     }
 
     /// Whether a turn could run.

@@ -10,14 +10,15 @@ use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{Delivery, Failure, Outcome as Fate};
 use turnwise_core::usage::Usage;
 use turnwise_providers::Resolved;
-use turnwise_store::{Counts, LedgerLine, Phase, RecordLedger};
+use turnwise_store::Phase;
 
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::follow::{self, Frames};
+use crate::ledger::Charge;
 use crate::live::{LiveTurn, Outcome};
-use crate::turn::{Answer, Caller, Facts, Input, failure, must_end_by, without_text};
-use crate::upstream::{Answered, Chain, Upstream, read_upstream};
+use crate::turn::{Answer, Caller, Facts, Input, failure, must_end_by, remember, without_text};
+use crate::upstream::{Answered, Candidate, Chain, Upstream, read_upstream};
 
 /// A request without a key, on its way.
 struct Work {
@@ -35,7 +36,7 @@ impl Engine {
     /// dropped.
     ///
     /// # Errors
-    /// [`Error::Model`], and [`Error::Failed`] when the provider did not answer.
+    /// [`Error::Model`], [`Error::TooLong`], and [`Error::Failed`] when the provider did not answer.
     pub async fn answer_once(&self, caller: Caller, input: Input) -> Result<(Facts, Arc<Answer>), Error> {
         let live = self.begin_work(caller, input, false)?;
         match live.outcome().await {
@@ -55,7 +56,7 @@ impl Engine {
     /// dropped.
     ///
     /// # Errors
-    /// [`Error::Model`]; later trouble is a frame.
+    /// [`Error::Model`], [`Error::TooLong`]; later trouble is a frame.
     pub fn stream_once(&self, caller: Caller, input: Input) -> Result<(Facts, Frames), Error> {
         let live = self.begin_work(caller, input, true)?;
         Ok((live.facts.clone(), follow::live(live)))
@@ -64,6 +65,7 @@ impl Engine {
     fn begin_work(&self, caller: Caller, input: Input, stream: bool) -> Result<Arc<LiveTurn>, Error> {
         let chain = self.chain(&input)?;
         let first = chain.first();
+        remember::check(&input, &[], &first.measure)?;
         let facts = Facts {
             created_at: Some(self.clock.now()),
             attempts: 1,
@@ -88,7 +90,10 @@ impl Work {
         let now = self.engine.clock.now();
         let upstream = Upstream {
             chain: &self.chain,
-            generation: &|resolved| Generation { model: resolved.model.clone(), fields: self.input.fields.clone() },
+            generation: &|candidate: &Candidate| Generation {
+                model: candidate.resolved.model.clone(),
+                fields: self.input.fields.clone(),
+            },
             id: format!("chatcmpl-{}", self.attempt),
             stream,
             delivery: Delivery::AtLeastOnce,
@@ -135,31 +140,9 @@ impl Work {
         }
     }
 
-    /// Writes the ledger line. The client has its answer either way; a line that
-    /// cannot be written is an operator's matter and said as such.
     async fn record(&self, usage: Usage, phase: Phase, resolved: &Resolved) {
-        let line = &LedgerLine {
-            attempt: self.attempt.clone(),
-            phase,
-            turn: None,
-            project: None,
-            api_key: self.input.api_key.clone(),
-            model: resolved.name.clone(),
-            usage,
-            cost: resolved.price().map(|price| price.cost(&usage)),
-            price_version: self.engine.price_version(),
-            at: self.engine.clock.now(),
-            counts: Counts::default(),
-        };
-        let tenant = &self.caller.tenant;
-        let shard = self.engine.random.shard();
-        let recorded = self.engine.retry(|conflicts| async move {
-            let shard = shard.wrapping_add(u8::try_from(conflicts % 256).unwrap_or(0));
-            self.engine.store.record_ledger(&RecordLedger { tenant, line, shard }).await
-        });
-        if let Err(error) = recorded.await {
-            tracing::error!(%error, request.id = %self.caller.request_id, "a ledger line could not be written");
-        }
+        let Self { caller, attempt, .. } = self;
+        self.engine.record(&Charge { caller, attempt, resolved, usage, phase }).await;
     }
 }
 

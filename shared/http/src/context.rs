@@ -12,12 +12,17 @@ use turnwise_core::time::Timestamp;
 use turnwise_core::turn::Asked;
 use turnwise_core::usage::Usage;
 use turnwise_engine::clock::Clock;
+use turnwise_engine::embeddings::Embeddings;
 use turnwise_engine::turn::{Answer, Facts};
 
 use crate::app::App;
+use crate::error::Standard;
 
 /// Response header with the request's id; OpenAI's clients show it in their errors.
 const REQUEST_ID: &str = "x-request-id";
+
+/// The same for Anthropic's clients, on the routes where they ask.
+const MESSAGE_REQUEST_ID: &str = "request-id";
 
 /// When the invocation ends; put on the request by whoever serves the router.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +36,7 @@ pub struct RequestContext(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     id: String,
+    standard: Standard,
     deadline: Option<Timestamp>,
     began: Timestamp,
     clock: Clock,
@@ -96,6 +102,15 @@ impl Line {
         self.outcome = Some(trouble.code.clone());
         self.trouble = Some(trouble);
     }
+
+    /// Notes embeddings.
+    pub fn embedded(&mut self, facts: &Facts, embeddings: &Embeddings, cost: Option<PicoUsd>) {
+        self.model.clone_from(&facts.model);
+        self.why.clone_from(&facts.why);
+        self.usage = Some(embeddings.usage);
+        self.cost = cost;
+        self.outcome = Some("completed".to_owned());
+    }
 }
 
 impl RequestContext {
@@ -103,6 +118,12 @@ impl RequestContext {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.0.id
+    }
+
+    /// Whose clients read the answer.
+    #[must_use]
+    pub fn standard(&self) -> Standard {
+        self.0.standard
     }
 
     /// When the invocation ends, if it does.
@@ -181,6 +202,7 @@ pub(crate) async fn attach(State(app): State<App>, mut request: Request, next: N
     let path = request.extensions().get::<MatchedPath>().map_or_else(|| request.uri().path(), MatchedPath::as_str);
     let context = RequestContext(Arc::new(Inner {
         id: format!("req_{}", app.engine.random.uuid_v7(clock.now()).simple()),
+        standard: Standard::of(request.uri().path(), request.headers()),
         deadline: request.extensions().get::<Deadline>().map(|deadline| deadline.0),
         began: clock.now(),
         clock,
@@ -192,6 +214,9 @@ pub(crate) async fn attach(State(app): State<App>, mut request: Request, next: N
     crate::error::name_request(&mut response, &context).await;
     context.note(|line| line.status = response.status().as_u16());
     if let Ok(id) = HeaderValue::from_str(context.id()) {
+        if context.standard() == Standard::Anthropic {
+            response.headers_mut().insert(MESSAGE_REQUEST_ID, id.clone());
+        }
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use turnwise_core::generation::answer_text;
 use turnwise_core::id::TurnKey;
+use turnwise_core::money::PicoUsd;
 use turnwise_core::usage::{Source, Usage};
 use turnwise_engine::turn::{Answer, Facts};
 use utoipa::ToSchema;
@@ -142,12 +143,22 @@ pub fn turn_headers(facts: &Facts) -> Vec<(HeaderName, String)> {
 #[must_use]
 pub fn reply(facts: &Facts, answer: &Answer, replayed: bool, body: Vec<u8>) -> Response {
     // Another model may have answered than the one that was asked first.
-    let mut headers = turn_headers(&Facts { model: Some(answer.model.clone()), ..facts.clone() });
-    if let Some(cost) = answer.cost {
-        headers.push((HeaderName::from_static("turnwise-cost-usd"), cost.to_string()));
-    }
+    let facts = Facts { model: Some(answer.model.clone()), ..facts.clone() };
+    let mut response = stateless(&facts, answer.cost, body);
+    let mut headers = Vec::new();
     if replayed {
         headers.push((HeaderName::from_static("idempotent-replayed"), "true".to_owned()));
+    }
+    put_headers(&mut response, headers);
+    response
+}
+
+/// A reply of JSON with which model made it and what it cost.
+#[must_use]
+pub fn stateless(facts: &Facts, cost: Option<PicoUsd>, body: Vec<u8>) -> Response {
+    let mut headers = turn_headers(facts);
+    if let Some(cost) = cost {
+        headers.push((HeaderName::from_static("turnwise-cost-usd"), cost.to_string()));
     }
     let mut response = (StatusCode::OK, body).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -8,7 +8,7 @@ use crate::handlers;
 /// A deployed function. The local runner serves all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Function {
-    /// Generates answers; its responses can stream.
+    /// Asks providers, for answers and for embeddings; its responses can stream.
     Stream,
     /// Reads and changes conversations, reads and cancels turns.
     Conversations,
@@ -74,6 +74,14 @@ pub const ROUTES: &[Route] = &[
         function: Function::Stream,
         entry: Entry::Keyed,
         handler: || post(handlers::chat_completions::create_chat_completion),
+    },
+    // It asks a provider, writes to the ledger, and may answer with tens of megabytes.
+    Route {
+        method: "POST",
+        path: "/v1/embeddings",
+        function: Function::Stream,
+        entry: Entry::Keyed,
+        handler: || post(handlers::embeddings::create_embeddings),
     },
     Route {
         method: "POST",
@@ -181,6 +189,20 @@ pub const ROUTES: &[Route] = &[
         handler: || get(handlers::responses::input_items::list_input_items),
     },
     Route {
+        method: "POST",
+        path: "/v1/messages",
+        function: Function::Stream,
+        entry: Entry::Keyed,
+        handler: || post(handlers::messages::create::create_message),
+    },
+    Route {
+        method: "POST",
+        path: "/v1/messages/count_tokens",
+        function: Function::Conversations,
+        entry: Entry::Keyed,
+        handler: || post(handlers::messages::count_tokens::count_message_tokens),
+    },
+    Route {
         method: "GET",
         path: "/v1/threads",
         function: Function::Conversations,
@@ -242,6 +264,13 @@ pub const ROUTES: &[Route] = &[
         function: Function::Models,
         entry: Entry::Keyed,
         handler: || get(handlers::models::get_model),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/providers",
+        function: Function::Models,
+        entry: Entry::Keyed,
+        handler: || get(handlers::providers::list_providers),
     },
     Route {
         method: "GET",

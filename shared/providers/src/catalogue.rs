@@ -34,6 +34,14 @@ pub struct Known {
     pub quirks: Quirks,
 }
 
+impl Known {
+    /// The environment variable that has to be set for the provider to be configured.
+    #[must_use]
+    pub fn configured_by(&self) -> &str {
+        if self.base_url.is_some() { &self.key_variable } else { &self.base_url_variable }
+    }
+}
+
 /// What a provider speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -41,10 +49,23 @@ pub enum Format {
     /// OpenAI's chat completions.
     #[default]
     OpenAi,
-    /// Google's Gemini API.
-    Gemini,
     /// Anthropic's Messages API.
     Anthropic,
+    /// Google's Gemini API.
+    Gemini,
+    /// Amazon Bedrock's Converse.
+    Bedrock,
+}
+
+impl Known {
+    /// What has to be set for it to be configured, as a clause for people.
+    pub(crate) fn wanted(&self) -> &str {
+        match self.format {
+            Format::Bedrock => "AWS_REGION, with AWS credentials or AWS_BEARER_TOKEN_BEDROCK",
+            Format::OpenAi | Format::Anthropic | Format::Gemini if self.base_url.is_some() => &self.key_variable,
+            Format::OpenAi | Format::Anthropic | Format::Gemini => &self.base_url_variable,
+        }
+    }
 }
 
 /// Whether a provider can be called without a key.
@@ -67,6 +88,14 @@ pub struct Quirks {
     pub refuses_stream_options: bool,
     /// Fields it knows by another name: OpenAI's name to its own.
     pub renames: BTreeMap<String, String>,
+    /// Names of fields, of the request or of its messages, that other formats have and that
+    /// it refuses at its own address.
+    pub refuses: Vec<String>,
+    /// Takes back what a model thought, signed, as other formats give it.
+    pub takes_thoughts: bool,
+    /// Path below the base URL of what only an accepted key can read, where the list of
+    /// models is open to everybody and proves nothing.
+    pub key_check_path: Option<String>,
 }
 
 /// The shipped providers, in the file's order.
@@ -91,10 +120,17 @@ mod tests {
     #[test]
     fn the_shipped_file_is_read_whole() {
         let names: Vec<&str> = known().iter().map(|known| known.name.as_str()).collect();
-        assert_eq!(
-            names,
-            ["openai", "anthropic", "openrouter", "groq", "mistral", "deepseek", "xai", "gemini", "ollama"]
-        );
+        let own = ["openai", "anthropic", "openrouter", "groq", "mistral", "deepseek", "xai", "gemini", "ollama"];
+        assert_eq!(names, [&own[..], &["bedrock"]].concat());
+    }
+
+    #[test]
+    fn each_provider_is_configured_by_its_key_unless_only_its_user_knows_where_it_is() {
+        for known in known() {
+            let expected = if known.name == "ollama" { "OLLAMA_BASE_URL" } else { known.key_variable.as_str() };
+            assert_eq!(known.configured_by(), expected);
+            assert!(known.quirks.key_check_path.as_deref().is_none_or(|path| path.starts_with('/')), "{}", known.name);
+        }
     }
 
     #[test]
@@ -105,6 +141,8 @@ mod tests {
                 Format::OpenAi => "/v1",
                 Format::Anthropic => ".com",
                 Format::Gemini => "/v1beta",
+                // Its address depends on the region.
+                Format::Bedrock => "",
             };
             assert!(base_url.starts_with("https://") && base_url.ends_with(end), "{base_url}");
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{RequestBuilder, Response};
+use reqwest::{RequestBuilder, Response, Url};
 use serde_json::Value;
 use turnwise_core::digest::Digest;
 use turnwise_core::limits::MAX_ANSWER_BYTES;
@@ -24,6 +24,17 @@ const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// Digits of a key's digest: enough to tell an operator's keys apart, too few to help
 /// anybody guess.
 const CREDENTIAL_DIGITS: usize = 8;
+
+/// Where a provider is called, as far as it may be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Host of the base URL, with the port if the URL gives one.
+    pub host: String,
+    /// Whether the base URL is the operator's own.
+    pub own_address: bool,
+    /// Whether requests carry a key.
+    pub sends_key: bool,
+}
 
 /// One upstream's address, our key there, and the way to it.
 #[derive(Debug)]
@@ -65,6 +76,21 @@ impl Endpoint {
         self.own_address
     }
 
+    /// See [`Provider::place`](crate::Provider::place).
+    pub(crate) fn place(&self) -> Place {
+        let url = Url::parse(&self.base_url).ok();
+        let host = url.as_ref().and_then(|url| {
+            let host = url.host_str()?;
+            Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+        });
+        Place {
+            host: host.unwrap_or_default(),
+            own_address: self.own_address,
+            // Nothing else that every request carries is kept from logs.
+            sends_key: self.headers.values().any(HeaderValue::is_sensitive),
+        }
+    }
+
     pub(crate) fn credential(&self) -> &str {
         &self.credential
     }
@@ -73,10 +99,15 @@ impl Endpoint {
         Target { provider: self.known.name.clone(), model: model.to_owned() }
     }
 
+    /// The URL of what is at `path`, which begins with a slash.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url)
+    }
+
     /// A request for what is at `path`, which begins with a slash.
     pub(crate) fn get(&self, target: &Target, path: &str) -> Result<RequestBuilder, Error> {
         let client = self.transport.client(target, None)?;
-        Ok(client.get(format!("{}{path}", self.base_url)).headers(self.headers.clone()).timeout(QUICK_TIMEOUT))
+        Ok(client.get(self.url(path)).headers(self.headers.clone()).timeout(QUICK_TIMEOUT))
     }
 
     /// A request that sends `body`, JSON, to `path`. A connection that takes longer than
@@ -89,7 +120,7 @@ impl Endpoint {
         connect_timeout: Option<Duration>,
     ) -> Result<RequestBuilder, Error> {
         let client = self.transport.client(target, connect_timeout)?;
-        let request = client.post(format!("{}{path}", self.base_url)).headers(self.headers.clone());
+        let request = client.post(self.url(path)).headers(self.headers.clone());
         Ok(request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(body))
     }
 
@@ -108,18 +139,27 @@ impl Endpoint {
     /// The JSON that is at `path`.
     pub(crate) async fn fetch(&self, target: &Target, path: &str) -> Result<Value, Error> {
         let response = self.send(target, self.get(target, path)?).await?;
-        let body = read(target, response, MAX_ANSWER_BYTES).await?;
-        serde_json::from_slice(&body).map_err(|cause| error::malformed(target, "is not JSON").with_source(cause))
+        read_json(target, response).await
     }
 
     /// The names under `key` of the list under `list` in the JSON that is at `path`.
     pub(crate) async fn names(&self, path: &str, list: &str, key: &str) -> Result<Vec<String>, Error> {
         let target = self.target("models");
-        let answer = self.fetch(&target, path).await?;
-        let list = answer.get(list).and_then(Value::as_array);
-        let list = list.ok_or_else(|| error::malformed(&target, "has no list"))?;
-        Ok(list.iter().filter_map(|model| model.get(key)?.as_str()).map(str::to_owned).collect())
+        names_in(&target, &self.fetch(&target, path).await?, list, key)
     }
+}
+
+/// The names under `key` of the list under `list` in `answer`.
+pub(crate) fn names_in(target: &Target, answer: &Value, list: &str, key: &str) -> Result<Vec<String>, Error> {
+    let list = answer.get(list).and_then(Value::as_array);
+    let list = list.ok_or_else(|| error::malformed(target, "has no list"))?;
+    Ok(list.iter().filter_map(|model| model.get(key)?.as_str()).map(str::to_owned).collect())
+}
+
+/// The JSON that is the body of `response`.
+pub(crate) async fn read_json(target: &Target, response: Response) -> Result<Value, Error> {
+    let body = read(target, response, MAX_ANSWER_BYTES).await?;
+    serde_json::from_slice(&body).map_err(|cause| error::malformed(target, "is not JSON").with_source(cause))
 }
 
 /// The body of `response`.

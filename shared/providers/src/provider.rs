@@ -1,19 +1,23 @@
 //! One provider, ready to be called.
 
 use turnwise_core::fault::Faults;
-use turnwise_core::generation::{Completion, Generation};
+use turnwise_core::generation::{Completion, Event, Generation};
 
 use crate::anthropic::Anthropic;
-use crate::call::{Call, EventStream};
+use crate::bedrock::Bedrock;
+use crate::call::{Call, EventStream, Target};
 use crate::echo::Echo;
+use crate::embedding::{self, EmbedCall, Embeddings};
+use crate::endpoint::Place;
 use crate::error::Error;
 use crate::gemini::Gemini;
+use crate::local;
 use crate::openai::OpenAi;
 
 /// One provider, by wire format.
 #[derive(Debug)]
 pub enum Provider {
-    /// Ourselves.
+    /// Ourselves: what echoes, and what embeds without a model.
     Echo(Echo),
     /// Any upstream that speaks OpenAI's chat completions.
     OpenAi(OpenAi),
@@ -21,6 +25,8 @@ pub enum Provider {
     Gemini(Gemini),
     /// Anthropic's Messages API.
     Anthropic(Anthropic),
+    /// Amazon Bedrock, by Converse.
+    Bedrock(Bedrock),
 }
 
 impl Provider {
@@ -32,6 +38,7 @@ impl Provider {
             Self::OpenAi(upstream) => upstream.name(),
             Self::Anthropic(upstream) => upstream.name(),
             Self::Gemini(upstream) => upstream.name(),
+            Self::Bedrock(upstream) => upstream.name(),
         }
     }
 
@@ -44,6 +51,19 @@ impl Provider {
             Self::OpenAi(upstream) => upstream.credential(),
             Self::Anthropic(upstream) => upstream.credential(),
             Self::Gemini(upstream) => upstream.credential(),
+            Self::Bedrock(upstream) => upstream.credential(),
+        }
+    }
+
+    /// Where it is called; `None` of ourselves.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            Self::Echo(_) => None,
+            Self::OpenAi(upstream) => Some(upstream.place()),
+            Self::Anthropic(upstream) => Some(upstream.place()),
+            Self::Gemini(upstream) => Some(upstream.place()),
+            Self::Bedrock(upstream) => Some(upstream.place()),
         }
     }
 
@@ -52,7 +72,17 @@ impl Provider {
     pub(crate) fn own_server(&self) -> Option<&OpenAi> {
         match self {
             Self::OpenAi(upstream) => Some(upstream).filter(|upstream| upstream.is_at_own_address()),
-            Self::Echo(_) | Self::Anthropic(_) | Self::Gemini(_) => None,
+            Self::Echo(_) | Self::Anthropic(_) | Self::Gemini(_) | Self::Bedrock(_) => None,
+        }
+    }
+
+    /// Whether it takes back what a model thought, signed, as it gave it.
+    #[must_use]
+    pub fn takes_thoughts(&self) -> bool {
+        match self {
+            Self::Echo(_) => false,
+            Self::OpenAi(upstream) => upstream.takes_thoughts(),
+            Self::Anthropic(_) | Self::Gemini(_) | Self::Bedrock(_) => true,
         }
     }
 
@@ -63,10 +93,41 @@ impl Provider {
     /// Everything in it that this provider cannot be asked at all, each with its place.
     pub fn check(&self, generation: &Generation) -> Result<Vec<String>, Faults> {
         match self {
-            // What an OpenAI-compatible upstream does not know it judges itself.
-            Self::Echo(_) | Self::OpenAi(_) => Ok(Vec::new()),
-            Self::Gemini(_) => Gemini::check(generation),
+            Self::Echo(_) => Ok(Vec::new()),
+            Self::OpenAi(upstream) => Ok(upstream.check(generation)),
             Self::Anthropic(upstream) => upstream.check(generation),
+            Self::Gemini(_) => Gemini::check(generation),
+            Self::Bedrock(upstream) => upstream.check(generation),
+        }
+    }
+
+    /// What `call` is in the provider's words: the body that goes out, without a network.
+    /// `local/echo` has none.
+    ///
+    /// # Errors
+    /// When it cannot be said to this provider.
+    pub fn body(&self, call: &Call, streamed: bool) -> Result<Vec<u8>, Error> {
+        match self {
+            Self::Echo(_) => Ok(Vec::new()),
+            Self::OpenAi(upstream) => upstream.body(call, streamed),
+            Self::Anthropic(upstream) => upstream.body(call, streamed),
+            Self::Gemini(upstream) => upstream.body(call),
+            Self::Bedrock(upstream) => upstream.body(call),
+        }
+    }
+
+    /// What `recorded`, the bytes of a streamed answer to `call`, amount to, without a
+    /// network. Nothing of `local/echo`, which sends none.
+    ///
+    /// # Errors
+    /// As those of the stream that [`Provider::stream`] gives.
+    pub fn play(&self, call: &Call, recorded: &[u8]) -> Result<Vec<Event>, Error> {
+        match self {
+            Self::Echo(_) => Ok(Vec::new()),
+            Self::OpenAi(upstream) => upstream.play(call, recorded),
+            Self::Anthropic(upstream) => upstream.play(call, recorded),
+            Self::Gemini(upstream) => upstream.play(call, recorded),
+            Self::Bedrock(upstream) => upstream.play(call, recorded),
         }
     }
 
@@ -81,6 +142,7 @@ impl Provider {
             Self::OpenAi(upstream) => upstream.complete(call).await,
             Self::Gemini(upstream) => upstream.complete(call).await,
             Self::Anthropic(upstream) => upstream.complete(call).await,
+            Self::Bedrock(upstream) => upstream.complete(call).await,
         }
     }
 
@@ -95,6 +157,34 @@ impl Provider {
             Self::OpenAi(upstream) => upstream.stream(call).await,
             Self::Gemini(upstream) => upstream.stream(call).await,
             Self::Anthropic(upstream) => upstream.stream(call).await,
+            Self::Bedrock(upstream) => upstream.stream(call).await,
+        }
+    }
+
+    /// Whether it can be asked for embeddings at all.
+    #[must_use]
+    pub fn embeds(&self) -> bool {
+        match self {
+            Self::Echo(_) | Self::OpenAi(_) | Self::Gemini(_) => true,
+            // Anthropic has no such models; those of Bedrock each speak a format of their own.
+            Self::Anthropic(_) | Self::Bedrock(_) => false,
+        }
+    }
+
+    /// The embeddings that `call` asks for, checked: one for each input, in its order, all
+    /// equally long. Not retried here, beyond what cannot reach the upstream twice.
+    ///
+    /// # Errors
+    /// As [`Provider::complete`]; also for what this provider cannot embed, which is not sent.
+    pub async fn embed(&self, call: &EmbedCall) -> Result<Embeddings, Error> {
+        match self {
+            Self::Echo(_) => local::embed(call),
+            Self::OpenAi(upstream) => upstream.embed(call).await,
+            Self::Gemini(upstream) => upstream.embed_all(call).await,
+            Self::Anthropic(_) | Self::Bedrock(_) => {
+                let (provider, model) = (self.name().to_owned(), call.request.model.clone());
+                Err(embedding::not_here(&Target { provider, model }))
+            }
         }
     }
 
@@ -105,10 +195,23 @@ impl Provider {
     /// As [`Provider::complete`].
     pub async fn models(&self) -> Result<Vec<String>, Error> {
         match self {
-            Self::Echo(_) => Ok(vec![Echo::MODEL.to_owned()]),
+            Self::Echo(_) => Ok(local::MODELS.iter().map(|(id, _)| (*id).to_owned()).collect()),
             Self::OpenAi(upstream) => upstream.models().await,
             Self::Anthropic(upstream) => upstream.models().await,
             Self::Gemini(upstream) => upstream.models().await,
+            Self::Bedrock(upstream) => upstream.models().await,
+        }
+    }
+
+    /// [`Self::models`], where only an accepted key gets them: an error of the category
+    /// `AUTHENTICATION_ERROR` says that ours is not.
+    ///
+    /// # Errors
+    /// As [`Provider::complete`].
+    pub async fn check_key(&self) -> Result<Vec<String>, Error> {
+        match self {
+            Self::OpenAi(upstream) => upstream.check_key().await,
+            Self::Echo(_) | Self::Anthropic(_) | Self::Gemini(_) | Self::Bedrock(_) => self.models().await,
         }
     }
 
@@ -122,6 +225,7 @@ impl Provider {
             Self::Echo(_) | Self::OpenAi(_) => None,
             Self::Gemini(upstream) => Some(upstream.count(call).await),
             Self::Anthropic(upstream) => Some(upstream.count(call).await),
+            Self::Bedrock(upstream) => Some(upstream.count(call).await),
         }
     }
 }

@@ -6,20 +6,23 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
-use turnwise_core::catalogue::{Catalogue, Model};
+use turnwise_core::catalogue::{Catalogue, Mode, Model};
 use turnwise_core::fault::{Fault, Faults};
 
 use crate::anthropic::{self, Anthropic};
+use crate::bedrock::Bedrock;
 use crate::catalogue::{Format, KeyRule, Known, known};
 use crate::echo::Echo;
 use crate::endpoint::Endpoint;
 use crate::gemini::{self, Gemini};
+use crate::local;
 use crate::openai::OpenAi;
 use crate::provider::Provider;
+use crate::resolve::Resolved;
 use crate::settings::{ProviderSettings, Secret, Settings};
 use crate::transport::Transport;
 
-/// All providers that are configured; `local/echo` always is.
+/// All providers that are configured; our own always is.
 #[derive(Debug)]
 pub struct Providers {
     pub(crate) by_name: BTreeMap<String, Arc<Provider>>,
@@ -33,8 +36,32 @@ pub struct Listed {
     pub name: String,
     /// The provider's name.
     pub provider: String,
+    /// What it does; `None` of a model that only its upstream knows.
+    pub mode: Option<Mode>,
+    /// Length of its vectors unless asked otherwise, of an embedding model.
+    pub dimensions: Option<u64>,
     /// What the catalogue says of it; nothing of a model that only its upstream knows.
     pub facts: Option<&'static Model>,
+}
+
+impl Listed {
+    /// The model that a name stands for.
+    pub(crate) fn of(resolved: &Resolved) -> Self {
+        Self::known(resolved.provider.name(), &resolved.model)
+    }
+
+    /// The model `id` of `provider`, with whatever is known of it.
+    fn known(provider: &str, id: &str) -> Self {
+        let facts = Catalogue::shipped().get(provider, id);
+        let own = local::mode_of(id).filter(|_| provider == local::PROVIDER);
+        Self {
+            name: format!("{provider}/{id}"),
+            provider: provider.to_owned(),
+            mode: own.or(facts.map(|model| model.mode)),
+            dimensions: own.and_then(local::dimensions_of).or(facts.and_then(|model| model.dimensions)),
+            facts,
+        }
+    }
 }
 
 impl Providers {
@@ -66,8 +93,8 @@ impl Providers {
         self.by_name.values()
     }
 
-    /// All models that can be asked for: `local/echo`, the catalogue's chat models of
-    /// the configured providers, and what upstreams at an address of the operator's
+    /// All models that can be asked for: our own, the catalogue's of the configured
+    /// providers, and what upstreams at an address of the operator's
     /// own list themselves. Those lists are asked for at most once a minute, and left
     /// out when they cannot be had within 3 s.
     pub async fn models(&self) -> Vec<Listed> {
@@ -78,10 +105,9 @@ impl Providers {
         let mut seen: BTreeSet<String> = models.iter().map(|model| model.name.clone()).collect();
         for (provider, list) in lists {
             for id in list {
-                let name = format!("{provider}/{id}");
-                if seen.insert(name.clone()) {
-                    let facts = Catalogue::shipped().get(provider, &id);
-                    models.push(Listed { name, provider: provider.to_owned(), facts });
+                let model = Listed::known(provider, &id);
+                if seen.insert(model.name.clone()) {
+                    models.push(model);
                 }
             }
         }
@@ -90,18 +116,14 @@ impl Providers {
 
     /// [`Self::models`] as far as they are known without asking anyone.
     pub(crate) fn catalogued(&self) -> Vec<Listed> {
-        let echo = Listed {
-            name: format!("{}/{}", Echo::PROVIDER, Echo::MODEL),
-            provider: Echo::PROVIDER.to_owned(),
-            facts: None,
+        let own = local::MODELS.iter().map(|(id, _)| Listed::known(local::PROVIDER, id));
+        let shipped = Catalogue::shipped().models.iter();
+        let served = |model: &Model| {
+            let provider = self.by_name.get(&model.provider);
+            provider.is_some_and(|provider| model.mode == Mode::Chat || provider.embeds())
         };
-        let chat = Catalogue::shipped().models.iter().filter(|model| model.mode == "chat");
-        let configured = chat.filter(|model| self.by_name.contains_key(&model.provider)).map(|model| Listed {
-            name: model.name(),
-            provider: model.provider.clone(),
-            facts: Some(model),
-        });
-        std::iter::once(echo).chain(configured).collect()
+        let configured = shipped.filter(|model| served(model));
+        own.chain(configured.map(|model| Listed::known(&model.provider, &model.id))).collect()
     }
 
     fn check_default(&self, faults: &mut Faults) {
@@ -125,7 +147,26 @@ fn configure(
     let given = given.and_then(|checked| faults.keep(checked));
     let key = settings.key.as_ref().map(|key| key_header(known, key));
     let key = key.and_then(|checked| faults.keep(checked));
+    match known.format {
+        Format::OpenAi => endpoint(known, given, key, transport).map(OpenAi::new).map(Provider::OpenAi),
+        Format::Anthropic => endpoint(known, given, key, transport).map(Anthropic::new).map(Provider::Anthropic),
+        Format::Gemini => endpoint(known, given, key, transport).map(Gemini::new).map(Provider::Gemini),
+        Format::Bedrock => Bedrock::configured(known, given, key, &settings.aws, transport)
+            .unwrap_or_else(|found| {
+                faults.0.extend(found.0);
+                None
+            })
+            .map(Provider::Bedrock),
+    }
+}
 
+/// The way to a provider whose address and key are `given` and `key`, if they are enough.
+fn endpoint(
+    known: &'static Known,
+    given: Option<String>,
+    key: Option<(HeaderName, HeaderValue)>,
+    transport: &Arc<Transport>,
+) -> Option<Endpoint> {
     let at_own_address = given.is_some() && given != known.base_url;
     let needs_no_key = match known.key {
         KeyRule::Required => false,
@@ -137,15 +178,10 @@ fn configure(
         return None;
     }
     let version = match known.format {
-        Format::OpenAi | Format::Gemini => None,
+        Format::OpenAi | Format::Gemini | Format::Bedrock => None,
         Format::Anthropic => Some(anthropic::VERSION),
     };
-    let endpoint = Endpoint::new(known, base_url, key.into_iter().chain(version), Arc::clone(transport));
-    Some(match known.format {
-        Format::OpenAi => Provider::OpenAi(OpenAi::new(endpoint)),
-        Format::Gemini => Provider::Gemini(Gemini::new(endpoint)),
-        Format::Anthropic => Provider::Anthropic(Anthropic::new(endpoint)),
-    })
+    Some(Endpoint::new(known, base_url, key.into_iter().chain(version), Arc::clone(transport)))
 }
 
 /// `url` without trailing slashes, if requests can be sent below it.
@@ -167,6 +203,7 @@ fn base_url(known: &Known, url: &str) -> Result<String, Fault> {
         // The convention leaves the version out; whoever adds it means the same.
         Format::Anthropic => ("/v1/messages", "/v1"),
         Format::Gemini => ("/models", ""),
+        Format::Bedrock => ("/model", ""),
     };
     if trimmed.ends_with(path) {
         return Err(fault(&format!("A base URL ends where {path} begins.")));
@@ -178,7 +215,7 @@ fn base_url(known: &Known, url: &str) -> Result<String, Fault> {
 fn key_header(known: &Known, key: &Secret) -> Result<(HeaderName, HeaderValue), Fault> {
     let plain = key.expose().bytes().all(|byte| byte.is_ascii_graphic()) && !key.expose().is_empty();
     let (name, value) = match known.format {
-        Format::OpenAi => (AUTHORIZATION, format!("Bearer {}", key.expose())),
+        Format::OpenAi | Format::Bedrock => (AUTHORIZATION, format!("Bearer {}", key.expose())),
         Format::Gemini => (gemini::KEY_HEADER, key.expose().to_owned()),
         Format::Anthropic => (anthropic::KEY_HEADER, key.expose().to_owned()),
     };
@@ -199,7 +236,8 @@ pub(crate) mod tests {
         let providers = rows
             .iter()
             .map(|(name, key, base_url)| {
-                let settings = ProviderSettings { key: given(key).map(Secret::new), base_url: given(base_url) };
+                let (key, base_url) = (given(key).map(Secret::new), given(base_url));
+                let settings = ProviderSettings { key, base_url, ..ProviderSettings::default() };
                 ((*name).to_owned(), settings)
             })
             .collect();
@@ -259,6 +297,17 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn of_an_address_only_the_host_is_shown() {
+        let rows =
+            [("openai", "", "http://localhost:8000/team/v1"), ("groq", "k", ""), ("xai", "k", "https://[::1]:8443/v1")];
+        let providers = providers(&rows, None).unwrap();
+        let places: Vec<_> = providers.configured().filter_map(|provider| provider.place()).collect();
+        let shown = places.iter().map(|place| (place.host.as_str(), place.own_address, place.sends_key));
+        let expected = [("api.groq.com", false, true), ("localhost:8000", true, false), ("[::1]:8443", true, true)];
+        assert_eq!(shown.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
     fn a_key_is_never_shown() {
         let providers = providers(&[("openai", "sk-very-secret", "")], None).unwrap();
         assert!(!format!("{providers:?}").contains("secret"));
@@ -287,8 +336,8 @@ pub(crate) mod tests {
             let models = providers(rows, None).unwrap().models().await;
             models.into_iter().map(|model| model.name).collect::<Vec<_>>()
         };
-        assert_eq!(names(&[]).await, ["local/echo"]);
+        assert_eq!(names(&[]).await, ["local/echo", "local/hash-embedding"]);
         let with_groq = names(&[("groq", "k", "")]).await;
-        assert!(with_groq.len() > 1 && with_groq[1..].iter().all(|name| name.starts_with("groq/")), "{with_groq:?}");
+        assert!(with_groq.len() > 2 && with_groq[2..].iter().all(|name| name.starts_with("groq/")), "{with_groq:?}");
     }
 }

@@ -3,14 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use turnwise_core::catalogue::{Catalogue, Model, nearest};
+use turnwise_core::catalogue::{Catalogue, Mode, Model, nearest};
 use turnwise_core::money::Price;
 
 use crate::call::{MAX_NAME_CHARS, cut};
 use crate::catalogue::known;
 use crate::echo::Echo;
+use crate::local;
 use crate::provider::Provider;
-use crate::registry::Providers;
+use crate::registry::{Listed, Providers};
 
 /// The name that leaves the choice to us.
 pub(crate) const AUTO: &str = "auto";
@@ -51,8 +52,8 @@ impl Resolved {
         self.facts().is_some_and(|model| model.can("reasoning"))
     }
 
-    /// What the model charges; `None` where the catalogue does not say. `local/echo`
-    /// costs nothing.
+    /// What the model charges; `None` where the catalogue does not say. Our own cost
+    /// nothing.
     #[must_use]
     pub fn price(&self) -> Option<Price> {
         if self.provider.name() == Echo::PROVIDER {
@@ -81,8 +82,15 @@ pub enum Reason {
     NotConfigured {
         /// The provider's name.
         provider: String,
-        /// The environment variable that configures it.
+        /// The environment variable that configures it, or all of them as a clause.
         variable: String,
+    },
+    /// It does something else than what was asked of it.
+    OtherMode(Mode),
+    /// Its provider cannot be asked for embeddings.
+    NoEmbeddings {
+        /// The provider's name.
+        provider: String,
     },
     /// Nobody knows it.
     NoSuchModel,
@@ -95,6 +103,13 @@ impl fmt::Display for Reason {
             Self::NotConfigured { provider, variable } => {
                 write!(f, " here: the provider {provider} is not configured (set {variable})")
             }
+            Self::OtherMode(Mode::Chat) => {
+                f.write_str(" for embeddings: it answers messages, at POST /v1/chat/completions")
+            }
+            Self::OtherMode(Mode::Embedding) => {
+                f.write_str(" for messages: it makes embeddings, at POST /v1/embeddings")
+            }
+            Self::NoEmbeddings { provider } => write!(f, " for embeddings: {provider} makes none here"),
             Self::NoSuchModel => Ok(()),
         }
     }
@@ -105,7 +120,7 @@ fn suggestion(nearest: &[String]) -> String {
 }
 
 impl Providers {
-    /// Who serves the model `name`; `None` and `auto` mean the default.
+    /// Who serves the model `name` in a chat; `None` and `auto` mean the default.
     ///
     /// | name | goes to |
     /// |---|---|
@@ -114,21 +129,46 @@ impl Providers {
     /// | `echo` | `local/echo` |
     /// | any other name | an OpenAI-compatible server at the operator's own address, if there is one |
     ///
-    /// Only the first slash splits, as model names may contain more.
+    /// Only the first slash splits, as model names may contain more. A model that the
+    /// catalogue knows as one for embeddings goes nowhere.
     ///
     /// # Errors
     /// [`Unknown`], with the reason and the nearest names.
     pub fn resolve(&self, name: Option<&str>) -> Result<Resolved, Unknown> {
-        let name = name.unwrap_or(AUTO);
+        match name {
+            None | Some(AUTO) => self.default(),
+            Some(name) => self.named(name, Mode::Chat),
+        }
+    }
+
+    /// Who serves the model `name` in a request for embeddings: as [`Self::resolve`], but
+    /// that there is no default, as vectors of different models cannot be compared.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn resolve_embedding(&self, name: &str) -> Result<Resolved, Unknown> {
         if name == AUTO {
-            return self.default();
+            return Err(self.unknown(name, Reason::NoSuchModel, Mode::Embedding));
         }
-        if name == Echo::MODEL {
-            return Ok(self.echo("the name says so"));
+        let resolved = self.named(name, Mode::Embedding)?;
+        if resolved.provider.embeds() {
+            return Ok(resolved);
         }
-        match name.split_once('/') {
-            Some((provider, model)) => self.full(name, provider, model),
-            None => self.bare(name),
+        let reason = Reason::NoEmbeddings { provider: resolved.provider.name().to_owned() };
+        Err(self.unknown(name, reason, Mode::Embedding))
+    }
+
+    /// The model that a request for `name` would get, whatever it does.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`].
+    pub fn find(&self, name: &str) -> Result<Listed, Unknown> {
+        match self.resolve(Some(name)) {
+            Ok(resolved) => Ok(Listed::of(&resolved)),
+            Err(Unknown { reason: Reason::OtherMode(_), .. }) => {
+                self.resolve_embedding(name).map(|resolved| Listed::of(&resolved))
+            }
+            Err(unknown) => Err(Unknown { nearest: self.nearest(name, |_| true), ..unknown }),
         }
     }
 
@@ -137,47 +177,71 @@ impl Providers {
             return self.resolve(Some(name)).map(|resolved| Resolved { why: "it is the default model", ..resolved });
         }
         let openai = self.pick("openai", OPENAI_DEFAULT, "it is the default where openai is configured");
-        Ok(openai.unwrap_or_else(|| self.echo("no provider is configured for a default model")))
+        Ok(openai.unwrap_or_else(|| Self::local(Echo::MODEL, "no provider is configured for a default model")))
     }
 
-    fn full(&self, name: &str, provider: &str, model: &str) -> Result<Resolved, Unknown> {
-        let is_echo = provider == Echo::PROVIDER;
-        if model.is_empty() || (is_echo && model != Echo::MODEL) {
-            return Err(self.unknown(name, Reason::NoSuchModel));
+    fn named(&self, name: &str, mode: Mode) -> Result<Resolved, Unknown> {
+        let own = name.strip_prefix(local::PROVIDER).and_then(|rest| rest.strip_prefix('/'));
+        if own.is_some() || local::mode_of(name).is_some() {
+            let model = own.unwrap_or(name);
+            return match local::mode_of(model) {
+                Some(served) if served == mode => Ok(Self::local(model, "the name says so")),
+                Some(other) => Err(self.unknown(name, Reason::OtherMode(other), mode)),
+                None => Err(self.unknown(name, Reason::NoSuchModel, mode)),
+            };
+        }
+        match name.split_once('/') {
+            Some((_, "")) => Err(self.unknown(name, Reason::NoSuchModel, mode)),
+            Some((provider, model)) => self.full(name, provider, model, mode),
+            None => self.bare(name, mode),
+        }
+    }
+
+    fn full(&self, name: &str, provider: &str, model: &str, mode: Mode) -> Result<Resolved, Unknown> {
+        let known = Catalogue::shipped().get(provider, model);
+        if let Some(other) = known.map(|model| model.mode).filter(|known| *known != mode) {
+            return Err(self.unknown(name, Reason::OtherMode(other), mode));
         }
         let named = self.pick(provider, model, "the name says so");
         // Models' own names contain slashes too.
-        if let Some(resolved) = named.or_else(|| self.listed(name)) {
+        if let Some(resolved) = named.or_else(|| self.listed(name, mode)) {
             return Ok(resolved);
         }
         match not_configured(provider) {
-            Some(reason) => Err(self.unknown(name, reason)),
-            None => self.anywhere(name, Reason::NoSuchModel),
+            Some(reason) => Err(self.unknown(name, reason, mode)),
+            None => self.anywhere(name, Reason::NoSuchModel, mode),
         }
     }
 
-    fn bare(&self, name: &str) -> Result<Resolved, Unknown> {
-        if let Some(resolved) = self.listed(name) {
+    fn bare(&self, name: &str, mode: Mode) -> Result<Resolved, Unknown> {
+        if let Some(resolved) = self.listed(name, mode) {
             return Ok(resolved);
         }
-        let reason = chat_models(name).find_map(|model| not_configured(&model.provider));
-        self.anywhere(name, reason.unwrap_or(Reason::NoSuchModel))
+        let known = || Catalogue::shipped().models.iter().filter(|model| model.id == name);
+        let not_configured = models(name, mode).find_map(|model| not_configured(&model.provider));
+        match known().find(|model| model.mode != mode) {
+            Some(other) if known().all(|model| model.mode != mode) => {
+                Err(self.unknown(name, Reason::OtherMode(other.mode), mode))
+            }
+            Some(_) | None => self.anywhere(name, not_configured.unwrap_or(Reason::NoSuchModel), mode),
+        }
     }
 
     /// The first configured provider that the catalogue lists `model` under.
-    fn listed(&self, model: &str) -> Option<Resolved> {
+    fn listed(&self, model: &str, mode: Mode) -> Option<Resolved> {
         let why = "the catalogue lists it under this provider";
-        chat_models(model).find_map(|model| self.pick(&model.provider, &model.id, why))
+        models(model, mode).find_map(|model| self.pick(&model.provider, &model.id, why))
     }
 
     /// The place for any name that nothing else knows, if there is one.
-    fn anywhere(&self, name: &str, reason: Reason) -> Result<Resolved, Unknown> {
+    fn anywhere(&self, name: &str, reason: Reason, mode: Mode) -> Result<Resolved, Unknown> {
         let taker = known()
             .iter()
             .filter(|known| known.takes_any_model_at_own_address && !name.is_empty())
             .find(|known| self.by_name.get(&known.name).is_some_and(|provider| provider.own_server().is_some()));
         let why = "a server at an address of its own takes any model";
-        taker.and_then(|known| self.pick(&known.name, name, why)).ok_or_else(|| self.unknown(name, reason))
+        let taken = taker.and_then(|known| self.pick(&known.name, name, why));
+        taken.ok_or_else(|| self.unknown(name, reason, mode))
     }
 
     fn pick(&self, provider: &str, model: &str, why: &'static str) -> Option<Resolved> {
@@ -186,31 +250,35 @@ impl Providers {
         Some(Resolved { provider: Arc::clone(served), model: model.to_owned(), name, why })
     }
 
-    fn echo(&self, why: &'static str) -> Resolved {
-        self.pick(Echo::PROVIDER, Echo::MODEL, why).unwrap_or_else(|| Resolved {
-            provider: Arc::new(Provider::Echo(Echo)),
-            model: Echo::MODEL.to_owned(),
-            name: format!("{}/{}", Echo::PROVIDER, Echo::MODEL),
-            why,
-        })
+    /// A model of our own.
+    fn local(model: &str, why: &'static str) -> Resolved {
+        let name = format!("{}/{model}", local::PROVIDER);
+        Resolved { provider: Arc::new(Provider::Echo(Echo)), model: model.to_owned(), name, why }
     }
 
-    fn unknown(&self, name: &str, reason: Reason) -> Unknown {
-        let selectable = self.catalogued();
-        let nearest = nearest(name, selectable.iter().map(|model| model.name.as_str()));
+    fn unknown(&self, name: &str, reason: Reason, mode: Mode) -> Unknown {
+        let nearest = match reason {
+            // It is no misspelt one.
+            Reason::OtherMode(_) | Reason::NoEmbeddings { .. } => Vec::new(),
+            Reason::NotConfigured { .. } | Reason::NoSuchModel => self.nearest(name, |model| model.mode == Some(mode)),
+        };
         Unknown { name: name.to_owned(), reason, nearest }
+    }
+
+    fn nearest(&self, name: &str, among: impl Fn(&Listed) -> bool) -> Vec<String> {
+        let selectable = self.catalogued();
+        nearest(name, selectable.iter().filter(|model| among(model)).map(|model| model.name.as_str()))
     }
 }
 
-fn chat_models(id: &str) -> impl Iterator<Item = &'static Model> {
-    Catalogue::shipped().models.iter().filter(move |model| model.id == id && model.mode == "chat")
+fn models(id: &str, mode: Mode) -> impl Iterator<Item = &'static Model> {
+    Catalogue::shipped().models.iter().filter(move |model| model.id == id && model.mode == mode)
 }
 
 /// That `provider` is not configured, if it is one we could call.
 fn not_configured(provider: &str) -> Option<Reason> {
     let known = known().iter().find(|known| known.name == provider)?;
-    let variable = if known.base_url.is_some() { &known.key_variable } else { &known.base_url_variable };
-    Some(Reason::NotConfigured { provider: known.name.clone(), variable: variable.clone() })
+    Some(Reason::NotConfigured { provider: known.name.clone(), variable: known.wanted().to_owned() })
 }
 
 #[cfg(test)]
@@ -293,6 +361,67 @@ mod tests {
         assert_eq!(unknown.nearest[0], "openai/gpt-4o-mini");
     }
 
+    fn check_embedding(rows: &[(&str, &str, &str)], name: &str, expected: &str) {
+        match providers(rows, None).unwrap().resolve_embedding(name) {
+            Ok(resolved) => {
+                assert_eq!(resolved.name, expected);
+                assert_eq!(resolved.name, format!("{}/{}", resolved.provider.name(), resolved.model));
+            }
+            Err(unknown) => assert_eq!(unknown.to_string(), expected),
+        }
+    }
+
+    #[test]
+    fn models_for_embeddings_are_found_as_those_for_chats_are() {
+        check_embedding(&[], "local/hash-embedding", "local/hash-embedding");
+        check_embedding(&[], "hash-embedding", "local/hash-embedding");
+        check_embedding(&[OPENAI], "openai/text-embedding-3-small", "openai/text-embedding-3-small");
+        check_embedding(&[OPENAI], "text-embedding-3-small", "openai/text-embedding-3-small");
+        check_embedding(&[OPENAI], "openai/unheard-of", "openai/unheard-of");
+        check_embedding(&[OWN], "nomic-embed-text", "openai/nomic-embed-text");
+        check_embedding(&[OPENAI], "zzz", "There is no model \"zzz\".");
+        let unknown = providers(&[], None).unwrap().resolve_embedding("text-embedding-3-small").unwrap_err();
+        assert!(unknown.to_string().contains("(set OPENAI_API_KEY)"), "{unknown}");
+        check_embedding(
+            &[],
+            "local/hash-embeding",
+            "There is no model \"local/hash-embeding\". Did you mean local/hash-embedding?",
+        );
+        // Nobody chooses a model for vectors.
+        check_embedding(&[OWN], "auto", "There is no model \"auto\".");
+    }
+
+    #[test]
+    fn a_model_that_does_something_else_is_told_its_route() {
+        let embeds = "for messages: it makes embeddings, at POST /v1/embeddings.";
+        let answers = "for embeddings: it answers messages, at POST /v1/chat/completions.";
+        for rows in [&[][..], &[OPENAI], &[OWN]] {
+            for name in
+                ["text-embedding-3-small", "openai/text-embedding-3-small", "hash-embedding", "local/hash-embedding"]
+            {
+                check(rows, Some(name), &format!("There is no model \"{name}\" {embeds}"));
+            }
+            for name in ["gpt-4o-mini", "openai/gpt-4o-mini", "echo", "local/echo"] {
+                check_embedding(rows, name, &format!("There is no model \"{name}\" {answers}"));
+            }
+        }
+    }
+
+    #[test]
+    fn any_model_is_found_whatever_it_does() {
+        let providers = providers(&[OPENAI], None).unwrap();
+        let check = |name: &str, expected: &str, mode, dimensions| {
+            let found = providers.find(name).unwrap();
+            assert_eq!((found.name.as_str(), found.mode, found.dimensions), (expected, mode, dimensions));
+        };
+        check("echo", "local/echo", Some(Mode::Chat), None);
+        check("hash-embedding", "local/hash-embedding", Some(Mode::Embedding), Some(256));
+        check("gpt-4o-mini", "openai/gpt-4o-mini", Some(Mode::Chat), None);
+        check("text-embedding-3-large", "openai/text-embedding-3-large", Some(Mode::Embedding), Some(3072));
+        check("openai/unheard-of", "openai/unheard-of", None, None);
+        assert_eq!(providers.find("local/hash-embeding").unwrap_err().nearest[0], "local/hash-embedding");
+    }
+
     #[test]
     fn prices_come_from_the_catalogue() {
         let providers = providers(&[OPENAI], None).unwrap();
@@ -300,5 +429,8 @@ mod tests {
         assert_eq!(price("gpt-4o-mini").map(|price| price.input), Some(150_000));
         assert_eq!(price("echo").map(|price| (price.input, price.output)), Some((0, 0)));
         assert_eq!(price("openai/unheard-of"), None);
+        let price = |name| providers.resolve_embedding(name).unwrap().price();
+        assert_eq!(price("text-embedding-3-small").map(|price| (price.input, price.output)), Some((20_000, 0)));
+        assert_eq!(price("hash-embedding").map(|price| (price.input, price.output)), Some((0, 0)));
     }
 }

@@ -1,7 +1,7 @@
 //! A streamed answer: bytes into events, with an end that can be believed.
 //!
-//! What is common to all formats that come as server-sent events. What their events mean
-//! is a [`Reading`]'s to say.
+//! What is common to all formats, and to those that come as server-sent events. What their
+//! events mean is a [`Reading`]'s to say; what comes in another frame is an [`Intake`]'s.
 
 use std::time::Duration;
 
@@ -52,16 +52,36 @@ pub(crate) trait Reading: Send + 'static {
     fn end(&mut self, events: &mut Vec<Event>) -> Result<(), Error>;
 }
 
-/// The events of `response`.
-pub(crate) fn events(target: Target, mut response: Response, reading: impl Reading) -> EventStream {
+/// What takes in the bytes of a streamed answer, in whichever frame they come. Does no I/O.
+pub(crate) trait Intake: Send + 'static {
+    /// Takes in `bytes` and appends the chunks they complete to `events`, also when it then
+    /// fails.
+    ///
+    /// # Errors
+    /// When they hold an error, or what they hold is not understood.
+    fn push(&mut self, bytes: &[u8], events: &mut Vec<Event>) -> Result<Progress, Error>;
+
+    /// The body has ended, and in order as far as HTTP can tell.
+    ///
+    /// # Errors
+    /// When the answer has not: no finish signal came.
+    fn end(&mut self, events: &mut Vec<Event>) -> Result<(), Error>;
+}
+
+/// The events of `response`, which come as server-sent events.
+pub(crate) fn events(target: Target, response: Response, reading: impl Reading) -> EventStream {
+    events_of(target.clone(), response, Reader::new(target, reading))
+}
+
+/// The events of `response` as `intake` understands them.
+pub(crate) fn events_of(target: Target, mut response: Response, mut intake: impl Intake) -> EventStream {
     Box::pin(async_stream::stream! {
-        let mut reader = Reader::new(target, reading);
         let mut events = Vec::new();
         loop {
             let progress = match response.chunk().await {
-                Ok(Some(bytes)) => reader.push(&bytes, &mut events),
-                Ok(None) => reader.end(&mut events).map(|()| Progress::Done),
-                Err(cause) => Err(error::truncated(&reader.target).with_source(cause.without_url())),
+                Ok(Some(bytes)) => intake.push(&bytes, &mut events),
+                Ok(None) => intake.end(&mut events).map(|()| Progress::Done),
+                Err(cause) => Err(error::truncated(&target).with_source(cause.without_url())),
             };
             for event in events.drain(..) {
                 yield Ok(event);
@@ -82,6 +102,19 @@ pub(crate) fn events(target: Target, mut response: Response, reading: impl Readi
     })
 }
 
+/// The events of a stream that was recorded whole.
+///
+/// # Errors
+/// As the stream's, and its events are lost.
+pub(crate) fn play(mut intake: impl Intake, recorded: &[u8]) -> Result<Vec<Event>, Error> {
+    let mut events = Vec::new();
+    if intake.push(recorded, &mut events)? == Progress::More {
+        intake.end(&mut events)?;
+    }
+    events.push(Event::Finished);
+    Ok(events)
+}
+
 /// A stream read so far; does no I/O.
 #[derive(Debug)]
 pub(crate) struct Reader<R> {
@@ -89,6 +122,16 @@ pub(crate) struct Reader<R> {
     reading: R,
     format: Format,
     pub(crate) bytes: usize,
+}
+
+impl<R: Reading> Intake for Reader<R> {
+    fn push(&mut self, bytes: &[u8], events: &mut Vec<Event>) -> Result<Progress, Error> {
+        Self::push(self, bytes, events)
+    }
+
+    fn end(&mut self, events: &mut Vec<Event>) -> Result<(), Error> {
+        Self::end(self, events)
+    }
 }
 
 /// What the upstream turned out to send.

@@ -9,15 +9,19 @@ mod busy;
 mod cancel;
 mod conversations;
 mod dead_letters;
+mod embeddings;
 mod failed;
 mod history;
 mod interrupt;
 mod leaving;
+mod limits;
 mod locks;
 mod logs;
+mod messages;
 mod openai;
 mod projects;
 mod provider_errors;
+mod providers;
 mod queue;
 mod recent;
 mod replay;
@@ -36,6 +40,7 @@ use turnwise_tests::scripted::{Gate, Script};
 
 const CHAT: &str = "/v1/chat";
 const COMPLETIONS: &str = "/v1/chat/completions";
+const MESSAGES: &str = "/v1/messages";
 
 /// The routes that make turns.
 const ROUTES: [&str; 2] = [CHAT, COMPLETIONS];

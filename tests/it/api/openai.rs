@@ -136,9 +136,11 @@ async fn models_are_listed_in_openais_shape() {
       ],
       "context_tokens": 128000,
       "created": 0,
+      "dimensions": null,
       "id": "openai/gpt-4o-mini",
       "input_usd_per_mtok": 0.15,
       "max_output_tokens": 16384,
+      "mode": "chat",
       "object": "model",
       "output_usd_per_mtok": 0.6,
       "owned_by": "openai"

@@ -41,7 +41,7 @@ async fn what_passes_is_asked_again() {
             Script::pieces(&[br#"{"error":{"code":502}}"#]),
         ] {
             let app = app().await;
-            let reply = send(&app, path, &[], &[script.clone()]).await;
+            let reply = send(&app, path, &[], std::slice::from_ref(&script)).await;
             assert_eq!((reply.status, text_of(&reply).as_str()), (200, "Hello from the script."), "{script:?}");
             assert_eq!(app.provider.calls(), 2, "{script:?}");
         }

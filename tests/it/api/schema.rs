@@ -13,7 +13,8 @@ use super::{COMPLETIONS, ask, check_error, with};
 static OPENAI: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(include_str!("../../fixtures/openai-subset.json")).unwrap());
 
-fn check(body: &Value, schema: &str) {
+/// Checks `body` against OpenAI's `schema`.
+pub(super) fn check(body: &Value, schema: &str) {
     let mut root = OPENAI.clone();
     root["$ref"] = json!(format!("#/components/schemas/{schema}"));
     let validator: Validator = jsonschema::options().with_draft(Draft::Draft202012).build(&root).unwrap();

@@ -36,7 +36,9 @@ async fn a_request_says_how_many_turns_and_tokens_go_along() {
         (json!({}), vec!["one", "yes", "two", "yes", "three", "yes"]),
         (json!({"history_turns": 2}), vec!["two", "yes", "three", "yes"]),
         (json!({"history_turns": 0}), vec![]),
-        (json!({"history_tokens": 40}), vec!["two", "yes", "three", "yes"]),
+        // A turn of these is eleven tokens, or twelve.
+        (json!({"history_tokens": 23}), vec!["two", "yes", "three", "yes"]),
+        (json!({"history_tokens": 22}), vec!["three", "yes"]),
         (json!({"history_tokens": 0}), vec![]),
         (json!({"history_turns": 1, "history_tokens": 1000}), vec!["three", "yes"]),
     ];

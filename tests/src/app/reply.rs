@@ -91,7 +91,8 @@ impl Sse {
             values.map(|value| value.strip_prefix(' ').unwrap_or(value)).collect::<Vec<_>>().join("\n")
         };
         let event = Self { event: field("event"), id: field("id"), data: field("data") };
-        (!event.data.is_empty() && event.event != "progress").then_some(event)
+        let is_progress = event.event == "progress" || event.event == "ping";
+        (!event.data.is_empty() && !is_progress).then_some(event)
     }
 
     /// The data's JSON.
@@ -119,7 +120,10 @@ impl Events {
                 let block: Vec<u8> = self.text.drain(..end + 2).collect();
                 let block = String::from_utf8(block).expect("an event is UTF-8");
                 match Sse::of(&block) {
-                    Some(event) => return Some(event),
+                    Some(event) => {
+                        self.asides.extend(block.lines().filter(|line| line.starts_with(':')).map(str::to_owned));
+                        return Some(event);
+                    }
                     None => self.asides.push(block),
                 }
                 continue;

@@ -126,7 +126,9 @@ impl Program {
         (status.expect("a child can be waited for"), log.whole().await)
     }
 
-    fn setting(mut self, name: &'static str, value: &str) -> Self {
+    /// With this environment variable.
+    #[must_use]
+    pub fn setting(mut self, name: &'static str, value: &str) -> Self {
         self.settings.push((name, value.to_owned()));
         self
     }

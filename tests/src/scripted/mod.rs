@@ -65,11 +65,25 @@ impl Received {
         self.body["model"].as_str().unwrap_or_default()
     }
 
-    /// The last message's content: its text, or the JSON of its parts.
+    /// The last message's content, or the last input of embeddings: its text, or the JSON of
+    /// its parts.
     #[must_use]
     pub fn last_text(&self) -> String {
-        let content = self.body["messages"].as_array().and_then(|messages| messages.last()?.get("content"));
+        let message = self.body["messages"].as_array().and_then(|messages| messages.last()?.get("content"));
+        let content = message.or_else(|| self.inputs().last().copied());
         content.map_or(String::new(), |content| content.as_str().map_or(content.to_string(), str::to_owned))
+    }
+
+    /// What is to be embedded.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<&Value> {
+        match &self.body["input"] {
+            Value::Null => Vec::new(),
+            Value::Array(inputs) if !inputs.iter().all(Value::is_number) => inputs.iter().collect(),
+            one @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_)) => {
+                vec![one]
+            }
+        }
     }
 }
 
@@ -100,8 +114,8 @@ enum Key {
 }
 
 impl ScriptedProvider {
-    /// Starts one on a free port. Every call gets the answer `Hello from the script.`
-    /// until it is told otherwise.
+    /// Starts one on a free port. Every call gets the answer `Hello from the script.`, or
+    /// embeddings, until it is told otherwise.
     ///
     /// # Panics
     /// If the loopback address cannot be bound.
@@ -119,6 +133,7 @@ impl ScriptedProvider {
         let shared = Arc::new(Shared { clock, ..Shared::default() });
         let router = Router::new()
             .route("/v1/chat/completions", post(answer))
+            .route("/v1/embeddings", post(embed))
             .route("/v1/models", get(list))
             // Refusals of other formats' addresses: what they say is all in the script.
             .fallback(answer)
@@ -233,7 +248,7 @@ impl Plan {
         }
     }
 
-    fn next(&mut self, request: &Received) -> Script {
+    fn next(&mut self, request: &Received, usual: fn() -> Script) -> Script {
         let text = request.last_text();
         let by_text = |key: &Key| matches!(key, Key::Text(part) if text.contains(part.as_str()));
         let by_model = |key: &Key| matches!(key, Key::Model(model) if request.model() == model);
@@ -245,7 +260,7 @@ impl Plan {
             return script.expect("a key has at least one script");
         }
         let script = self.queue.pop_front().or_else(|| self.otherwise.clone());
-        script.unwrap_or_else(|| Script::answer("Hello from the script."))
+        script.unwrap_or_else(usual)
     }
 }
 
@@ -279,10 +294,19 @@ impl Drop for InFlight {
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
-    let raw = String::from_utf8_lossy(&body).into_owned();
+    follow(shared, headers, &body, || Script::answer("Hello from the script.")).await
+}
+
+async fn embed(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    follow(shared, headers, &body, Script::embeddings).await
+}
+
+/// Does what the script for this call says, or what is usual.
+async fn follow(shared: Arc<Shared>, headers: HeaderMap, body: &[u8], usual: fn() -> Script) -> Response {
+    let raw = String::from_utf8_lossy(body).into_owned();
     let body = serde_json::from_str(&raw).unwrap_or_default();
     let request = Received { raw, body, headers };
-    let script = shared.plan.lock().expect("no holder panics").next(&request);
+    let script = shared.plan.lock().expect("no holder panics").next(&request, usual);
     shared.calls.lock().expect("no holder panics").push(request.clone());
 
     let clock = shared.clock.clone();

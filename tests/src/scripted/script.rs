@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use turnwise_core::embedding::Encoding;
 use turnwise_engine::clock::Clock;
 
 use super::Gate;
@@ -20,6 +21,8 @@ pub struct Script {
 pub(super) enum Reply {
     /// A completion, whole or streamed as the call asks.
     Answer(Answer),
+    /// A vector for each input: written as the call asks, or always like this.
+    Embeddings(Option<Encoding>),
     /// A status and a body.
     Status(u16, Vec<u8>),
     /// Status 200 and these pieces of a body, as an event stream.
@@ -90,6 +93,18 @@ impl Script {
             noise: Vec::new(),
             interruption: None,
         }))
+    }
+
+    /// Answers a vector for each input: its place, its length in bytes and a half.
+    #[must_use]
+    pub fn embeddings() -> Self {
+        Self::new(Reply::Embeddings(None))
+    }
+
+    /// The same, in this encoding, whatever the call asks for.
+    #[must_use]
+    pub fn embeddings_as(encoding: Encoding) -> Self {
+        Self::new(Reply::Embeddings(Some(encoding)))
     }
 
     /// Answers `status` with an error body in OpenAI's shape.
@@ -234,7 +249,7 @@ impl Script {
     pub(super) fn takes_time(&self) -> bool {
         let within = match &self.reply {
             Reply::Answer(answer) => !answer.pace.is_zero() || !answer.gates.is_empty(),
-            Reply::Status(..) | Reply::Pieces(_) | Reply::HangUp => false,
+            Reply::Embeddings(_) | Reply::Status(..) | Reply::Pieces(_) | Reply::HangUp => false,
         };
         within || self.gate.is_some() || !self.delay.is_zero()
     }
@@ -250,7 +265,9 @@ impl Script {
     fn edit(mut self, change: impl FnOnce(&mut Answer)) -> Self {
         match &mut self.reply {
             Reply::Answer(answer) => change(answer),
-            Reply::Status(..) | Reply::Pieces(_) | Reply::HangUp => panic!("only an answer can be changed like this"),
+            Reply::Embeddings(_) | Reply::Status(..) | Reply::Pieces(_) | Reply::HangUp => {
+                panic!("only an answer can be changed like this")
+            }
         }
         self
     }

@@ -7,6 +7,7 @@ use axum::response::Response;
 use futures_util::Stream;
 use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
+use turnwise_core::embedding::{Encoding, Vector};
 use turnwise_engine::clock::Clock;
 
 use super::script::{Answer, Interruption, Reply, Script, pause};
@@ -14,6 +15,9 @@ use super::{InFlight, Received};
 
 /// A piece of an endless line, in bytes: large, so that its reader's limit is met soon.
 const ENDLESS_PIECE_BYTES: usize = 64 * 1024;
+
+/// Tokens that are reported for each input of embeddings.
+const EMBEDDING_TOKENS: usize = 10;
 
 /// What is done, in turn, to send a body.
 enum Step {
@@ -32,6 +36,7 @@ pub(super) fn respond(script: Script, request: &Received, call: InFlight, clock:
             (200, "text/event-stream", streamed(answer, &model, asked))
         }
         Reply::Answer(answer) => (200, "application/json", whole(answer, &model)),
+        Reply::Embeddings(always) => (200, "application/json", vec![Step::Send(embeddings(request, always))]),
         Reply::Status(status, body) => (status, "application/json", vec![Step::Send(body)]),
         Reply::Pieces(pieces) => (200, "text/event-stream", pieces.into_iter().map(Step::Send).collect()),
         Reply::HangUp => {
@@ -143,6 +148,22 @@ fn whole(answer: Answer, model: &str) -> Vec<Step> {
         Some(Interruption::EndlessLine) => steps.extend([Step::Send(b"{\"x\":\"".to_vec()), Step::SendForever]),
     }
     steps
+}
+
+fn embeddings(request: &Received, always: Option<Encoding>) -> Vec<u8> {
+    let asked = Encoding::ALL.into_iter().find(|encoding| request.body["encoding_format"] == encoding.name());
+    let encoding = always.or(asked).unwrap_or_default();
+    let inputs = request.inputs();
+    let item = |(index, input): (usize, &&Value)| {
+        let bytes = input.as_str().map_or_else(|| input.to_string().len(), str::len);
+        let [place, length] = [index, bytes].map(|number| f32::from(u16::try_from(number).unwrap_or(u16::MAX)));
+        let vector = Vector::new(vec![place, length, 0.5]).expect("finite numbers");
+        json!({"object": "embedding", "index": index, "embedding": vector.written(encoding)})
+    };
+    let data: Vec<Value> = inputs.iter().enumerate().map(item).collect();
+    let tokens = inputs.len() * EMBEDDING_TOKENS;
+    let usage = json!({"prompt_tokens": tokens, "total_tokens": tokens});
+    json!({"object": "list", "data": data, "model": request.model(), "usage": usage}).to_string().into_bytes()
 }
 
 /// The message that `deltas` add up to.

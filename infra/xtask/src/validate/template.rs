@@ -7,11 +7,13 @@ use serde_json::Value;
 
 /// The routes that tell a turn while it is made, or take as long as one, and so must
 /// stream; every other route must not.
-const STREAMED: [(&str, &str); 6] = [
+const STREAMED: [(&str, &str); 8] = [
     ("GET", "/v1/responses/{id}"),
     ("GET", "/v1/turns/{key}"),
     ("POST", "/v1/chat"),
     ("POST", "/v1/chat/completions"),
+    ("POST", "/v1/embeddings"),
+    ("POST", "/v1/messages"),
     ("POST", "/v1/responses"),
     ("POST", "/v1/responses/compact"),
 ];

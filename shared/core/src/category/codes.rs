@@ -51,6 +51,7 @@ pub const CODES: &[Profile] = &[
     row(Category::ValidationError, "unsupported_request"),
     row(Category::ValidationError, "context_length_exceeded")
         .says(&["This conversation is too long for the AI model. Please begin a new one."]),
+    row(Category::ValidationError, "max_tokens_exceeded"),
     row(Category::ValidationError, "body_too_large").status(413).says(&["This is too long. Please send less."]),
     row(Category::ValidationError, "field_too_large").status(413).says(&["This is too long. Please send less."]),
     row(Category::ValidationError, "request_too_large").status(413).says(&["This is too long. Please send less."]),

@@ -4,11 +4,12 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::metadata::check_metadata;
-use super::reader::{BOOLEAN, Reader, expected, one_of};
-use super::{raw, tools};
+use super::tools;
 use crate::fault::Faults;
 use crate::json::{self, RawMap};
 use crate::limits::{MAX_SAFETY_IDENTIFIER_CHARS, MAX_TOP_LOGPROBS, MIN_OUTPUT_TOKENS};
+use crate::raw;
+use crate::reader::{BOOLEAN, Reader, expected, one_of};
 
 /// Fields of a response's request that are not a chat completion's: they are the
 /// caller's (model, input, where it is stored, how it is sent), are translated here,

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::reader::{Reader, expected, one_of};
 use crate::fault::Faults;
+use crate::reader::{Reader, expected, one_of};
 
 /// How far an item is.
 pub(super) const STATUSES: [&str; 3] = ["in_progress", "completed", "incomplete"];

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::content::{Parts, output_text, refusal};
 use super::parse::message;
-use crate::outline::{Outline, Segment, is_named_call, reasoning};
+use crate::outline::{Outline, Segment, is_named_call, reasoning, unnamed_call};
 
 /// The items that `messages`, chat messages, amount to, without ids.
 ///
@@ -143,7 +143,6 @@ fn calls(message: &Value) -> Vec<Value> {
 }
 
 fn function_call(index: usize, call: &Value) -> Value {
-    // Some upstreams name no call; its place among the others tells it apart as well.
     let id = call["id"].as_str().filter(|id| !id.is_empty()).map_or_else(|| unnamed_call(index), str::to_owned);
     // A string by OpenAI's description, empty or an object by the habit of others.
     let arguments = match &call["function"]["arguments"] {
@@ -153,11 +152,6 @@ fn function_call(index: usize, call: &Value) -> Value {
     };
     let name = call["function"]["name"].as_str().unwrap_or_default();
     json!({"type": "function_call", "call_id": id, "name": name, "arguments": arguments, "status": "completed"})
-}
-
-/// The id of a call that its upstream did not name.
-pub(super) fn unnamed_call(index: usize) -> String {
-    format!("call_{index}")
 }
 
 /// The parts of what a user or the operator said.

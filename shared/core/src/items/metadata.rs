@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::reader::{OBJECT, STRING, expected};
 use crate::fault::Faults;
 use crate::limits::{MAX_METADATA_KEY_CHARS, MAX_METADATA_PAIRS, MAX_METADATA_VALUE_CHARS};
+use crate::reader::{OBJECT, STRING, expected};
 
 /// Pairs of texts a client attaches to an object.
 pub type Metadata = BTreeMap<String, String>;

@@ -20,8 +20,6 @@ mod id;
 mod kind;
 mod metadata;
 mod parse;
-mod raw;
-mod reader;
 mod response;
 mod response_id;
 mod stream;

@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 use super::compaction;
 use super::content::{self, Parts, STATUSES};
 use super::kind::Kind;
-use super::reader::{ARRAY, Reader, expected, one_of};
 use crate::fault::Faults;
 use crate::limits::{MAX_COMPACTION_ITEMS, MAX_ITEMS_PER_CALL};
+use crate::reader::{ARRAY, Reader, expected, one_of};
 
 /// The type of an item that is only mentioned.
 const REFERENCE: &str = "item_reference";

@@ -3,11 +3,11 @@
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::raw::{list, object, pick};
-use super::reader::{BOOLEAN, Reader, expected, one_of};
 use crate::fault::Faults;
 use crate::json::{self, RawMap};
 use crate::limits::MAX_FUNCTION_NAME_CHARS;
+use crate::raw::{list, object, pick};
+use crate::reader::{BOOLEAN, Reader, expected, one_of};
 
 const CHOICES: [&str; 3] = ["none", "auto", "required"];
 

@@ -88,7 +88,8 @@ impl Engine {
         let resolved = self.providers.resolve(request.input.model.as_deref()).map_err(Error::Model)?;
         let items = self.items_to_compact(request, key).await?;
         let instructions = request.input.instructions.as_deref();
-        let parts = compaction::parts(&messages_of_items(&items), instructions, resolved.context_tokens());
+        let measure = self.measure(&resolved);
+        let parts = compaction::parts(&messages_of_items(&items), instructions, measure.context, measure.scale);
         let mut parts = parts.map_err(|unfit| refused(unfit, request))?;
         let last = parts.pop().unwrap_or_default();
 

@@ -11,8 +11,8 @@ use crate::error::Error;
 use crate::turn::remember;
 
 impl Engine {
-    /// About how many tokens the model would be sent for `request`. Nothing is called,
-    /// stored or written.
+    /// How many tokens the model would be sent for `request`: exactly where its tokenizer is
+    /// at hand. Nothing is called, stored or written.
     ///
     /// # Errors
     /// As [`Self::respond`]; of a conversation that is too long only where it has more
@@ -25,9 +25,12 @@ impl Engine {
         let items = self.resolve_mentions(&request, &key, before).await?;
         let mut input = request.input;
         input.items = Some(json::raw(&serde_json::Value::Array(items)));
+        let measure = self.measure(&resolved);
         // Without the model's limit: who asks wants to know how far it is passed.
-        remember::check(&input, &history, None)?;
-        Ok(remember::tokens(&input, &history, resolved.context_tokens()))
+        remember::check(&input, &history, &measure.without_limits())?;
+        let messages = remember::messages(&input, &history, &measure);
+        input.fields.insert("messages".to_owned(), messages);
+        Ok(self.count_for(&resolved, input.fields).await?.tokens)
     }
 
     /// What was said before, as far as the request's window looks, and where that ends.

@@ -21,7 +21,8 @@ use uuid::Uuid;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::follow::Frames;
-use crate::turn::{Answer, Caller, Facts, Input, TurnRequest, remember};
+use crate::turn::remember;
+use crate::turn::{Answer, Caller, Facts, Input, TurnRequest};
 
 mod compact;
 mod count;
@@ -31,6 +32,7 @@ pub mod read;
 mod references;
 
 pub use compact::Compacted;
+pub(crate) use read::stored_input;
 pub use read::{FoundResponse, ResponseInput};
 
 /// A request for a response.
@@ -179,9 +181,10 @@ impl Engine {
         let history = self.reach_back(tenant, Vec::new(), parent, request.input.window.rows()).await?;
         let mut input = request.input;
         input.items = Some(json::raw(&Value::Array(items)));
-        let context = self.providers.resolve(input.model.as_deref()).map_err(Error::Model)?.context_tokens();
-        remember::check(&input, &history, context)?;
-        let messages = remember::messages(&input, &history, context);
+        let resolved = self.providers.resolve(input.model.as_deref()).map_err(Error::Model)?;
+        let measure = self.measure(&resolved);
+        remember::check(&input, &history, &measure)?;
+        let messages = remember::messages(&input, &history, &measure);
         input.fields.insert("messages".to_owned(), messages);
         if input.stream {
             let echo = input.echo.clone();

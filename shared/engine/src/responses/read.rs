@@ -119,21 +119,13 @@ impl Engine {
     pub(super) async fn found_response(&self, tenant: &Tenant, turn: Turn) -> Result<FoundResponse, Error> {
         let input = stored_input(&turn);
         let found = self.found(tenant, turn).await?;
-        let model = match (&found.answer, &input) {
-            (Some(answer), _) => answer.model.clone(),
-            (None, Some(input)) => {
-                let asked = input.model.as_deref();
-                let resolved = self.providers.resolve(asked).map(|resolved| resolved.name);
-                resolved.unwrap_or_else(|_| asked.unwrap_or_default().to_owned())
-            }
-            (None, None) => String::new(),
-        };
+        let model = self.model_of(&found);
         Ok(FoundResponse { found, input, model })
     }
 }
 
 /// The request as it was kept with its turn.
-fn stored_input(turn: &Turn) -> Option<Input> {
+pub(crate) fn stored_input(turn: &Turn) -> Option<Input> {
     let read = turn.input.as_ref().map(|input| Input::read(input))?;
     read.inspect_err(|error| tracing::error!(%error, turn.key = %turn.key, "a stored input cannot be read")).ok()
 }

@@ -75,7 +75,7 @@ impl Engine {
             if let Decision::Acquire(acquire) = decision {
                 let chain = self.chain(&request.input)?;
                 if is_to_be_checked(request, &acquire) {
-                    remember::check(&request.input, &seen.history, chain.first().resolved.context_tokens())?;
+                    remember::check(&request.input, &seen.history, &chain.first().measure)?;
                 }
                 let turn = self.turn_to_begin(request, &acquire, &ask, seen.turn.as_ref());
                 tried = Some(acquire.clone());

@@ -9,6 +9,7 @@ use turnwise_core::turn::{Conversation, Enqueue, Place, Previous, State, Turn, e
 use turnwise_store::{EnqueueTurn, Enqueued};
 
 use super::claim::check_project;
+use super::remember;
 use super::request::TurnRequest;
 use super::run::{Source, Started, facts_of, failed};
 use crate::engine::Engine;
@@ -97,9 +98,10 @@ impl Engine {
         attempt: &AttemptId,
         before: Option<&Turn>,
     ) -> Result<Turn, Error> {
-        // A model that nobody serves, or that cannot be asked this, is an error for the client that asks, not for the
-        // worker that comes to it later.
-        self.chain(&request.input)?;
+        // A model that nobody serves, or that cannot be asked this, and what is too long for it by
+        // itself, is an error for the client that asks, not for the worker that comes to it later.
+        let chain = self.chain(&request.input)?;
+        remember::check(&request.input, &[], &chain.first().measure)?;
         let now = self.clock.now();
         let input = serde_json::value::to_raw_value(&request.input).ok();
         let input = input.filter(|input| input.get().len() <= MAX_INPUT_BYTES).ok_or_else(|| {

@@ -14,12 +14,12 @@ use turnwise_store::{LogEnd, LogPage};
 
 use super::claim::{Ready, must_end_by};
 use super::keep::Keeper;
-use super::refused::context_exceeded;
+use super::refused;
 use super::remember;
 use super::request::{Caller, Input};
 use crate::engine::Engine;
 use crate::live::{LiveTurn, Outcome};
-use crate::upstream::{Answered, Broken, Upstream, read_upstream};
+use crate::upstream::{Answered, Broken, Candidate, Upstream, read_upstream};
 
 /// A turn to be made.
 pub(super) struct Producer {
@@ -94,7 +94,7 @@ impl Producer {
                 let chain = &self.ready.chain;
                 let by = log.model.as_ref().map_or_else(|| chain.first(), |model| chain.named(model));
                 let resolved = by.resolved.clone();
-                let completion = Completion::new(body, self.messages(&resolved).get());
+                let completion = Completion::new(body, self.messages(by).get());
                 let made = Made::Answer(Answered { completion, resolved });
                 (made, self.show_again(log))
             }
@@ -137,7 +137,7 @@ impl Producer {
         let deadline = self.caller.deadline;
         let upstream = Upstream {
             chain: &self.ready.chain,
-            generation: &|resolved| self.generation(resolved),
+            generation: &|candidate| self.generation(candidate),
             id: format!("chatcmpl-{}", self.ready.claim.attempt),
             stream: self.stream,
             delivery: self.ready.claim.delivery,
@@ -160,8 +160,8 @@ impl Producer {
     /// A request of a client is refused at the door; a turn of the queue got in before
     /// anybody knew what its conversation would be.
     fn refusal(&self) -> Option<Failure> {
-        let checked = remember::check(&self.input, &self.ready.history, self.first().context_tokens());
-        checked.err().map(|too_long| context_exceeded(too_long, self.caller.request_id.clone()))
+        let checked = remember::check(&self.input, &self.ready.history, &self.ready.chain.first().measure);
+        checked.err().map(|too_long| refused::too_long(&too_long, self.caller.request_id.clone()))
     }
 
     /// The model that was asked for.
@@ -169,14 +169,14 @@ impl Producer {
         &self.ready.chain.first().resolved
     }
 
-    fn generation(&self, resolved: &Resolved) -> Generation {
+    fn generation(&self, candidate: &Candidate) -> Generation {
         let mut fields = self.input.fields.clone();
-        fields.insert("messages".to_owned(), self.messages(resolved));
-        Generation { model: resolved.model.clone(), fields }
+        fields.insert("messages".to_owned(), self.messages(candidate));
+        Generation { model: candidate.resolved.model.clone(), fields }
     }
 
-    fn messages(&self, resolved: &Resolved) -> Box<RawValue> {
-        remember::messages(&self.input, &self.ready.history, resolved.context_tokens())
+    fn messages(&self, candidate: &Candidate) -> Box<RawValue> {
+        remember::messages(&self.input, &self.ready.history, &candidate.measure)
     }
 }
 

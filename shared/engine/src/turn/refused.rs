@@ -3,15 +3,15 @@
 
 use turnwise_core::category::Category;
 use turnwise_core::turn::{Failure, Outcome};
-use turnwise_core::window::{CONTEXT_EXCEEDED, TooLong};
+use turnwise_core::window::TooLong;
 
-/// A turn of the queue whose conversation is too long by the time it is due.
-pub(super) fn context_exceeded(too_long: TooLong, request_id: String) -> Failure {
+/// A turn of the queue that is too long for its model by the time it is due.
+pub(super) fn too_long(too_long: &TooLong, request_id: String) -> Failure {
     Failure {
         category: Category::ValidationError,
-        code: CONTEXT_EXCEEDED.to_owned(),
+        code: too_long.code().to_owned(),
         message: too_long.to_string(),
-        param: Some("input".to_owned()),
+        param: Some(too_long.field().to_owned()),
         ..final_failure(request_id)
     }
 }

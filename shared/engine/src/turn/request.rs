@@ -87,6 +87,25 @@ impl Input {
         items.and_then(Result::ok).map_or(0, |items| items.len())
     }
 
+    /// The request's field that holds what is new.
+    pub(crate) const fn field(&self) -> &'static str {
+        match (&self.items, self.remembers) {
+            (Some(_), _) => "input",
+            (None, true) => "message",
+            (None, false) => "messages",
+        }
+    }
+
+    /// Most tokens that the answer is to have, and the field that says so.
+    pub(crate) fn asked_output(&self) -> Option<(&'static str, u64)> {
+        let asked = |field: &'static str| {
+            let tokens = self.fields.get(field).and_then(|raw| serde_json::from_str(raw.get()).ok())?;
+            // A response's own name for it.
+            Some((if self.items.is_some() { "max_output_tokens" } else { field }, tokens))
+        };
+        asked("max_completion_tokens").or_else(|| asked("max_tokens"))
+    }
+
     /// Whether `completion` is an answer to it.
     pub(crate) fn takes(&self, completion: &Completion) -> bool {
         !self.needs_text || !completion.text.trim().is_empty()

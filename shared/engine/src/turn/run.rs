@@ -85,7 +85,8 @@ impl Engine {
                         Some(Outcome::Committed(answer)) => return Ok((started, answer)),
                         Some(Outcome::Failed(failure)) if started.is_for_the_queue(&request, &failure) => {
                             let after = Duration::from_millis(failure.retry_after_ms.unwrap_or(0));
-                            self.enqueue(&request, after).await?;
+                            // Boxed, as few turns come by here.
+                            Box::pin(self.enqueue(&request, after)).await?;
                             return Err(Error::Queued { key: request.key.to_string() });
                         }
                         Some(Outcome::Failed(failure) | Outcome::Unwritten(failure)) => {

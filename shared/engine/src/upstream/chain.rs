@@ -7,7 +7,8 @@ use turnwise_providers::Resolved;
 
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::turn::Input;
+use crate::measure::Measure;
+use crate::turn::{Input, remember};
 
 /// The models of one request, in the order in which they are asked. Never empty.
 #[derive(Debug, Clone)]
@@ -17,6 +18,8 @@ pub(crate) struct Chain(Vec<Candidate>);
 #[derive(Debug, Clone)]
 pub(crate) struct Candidate {
     pub(crate) resolved: Resolved,
+    /// What it takes.
+    pub(crate) measure: Measure,
     /// Fields of the request that it is not sent: it does not have what they ask for.
     pub(crate) dropped: Vec<String>,
 }
@@ -49,12 +52,15 @@ impl Engine {
         let resolved = self.providers.resolve(input.model.as_deref()).map_err(Error::Model)?;
         let messages = input.messages();
         let dropped = check(&resolved, &input.fields, &messages)?;
-        let mut chain = vec![Candidate { resolved, dropped }];
+        let measure = self.measure(&resolved);
+        let mut chain = vec![Candidate { resolved, measure, dropped }];
         for name in input.fallbacks.as_ref().unwrap_or(&self.calls.fallbacks) {
             let Ok(resolved) = self.providers.resolve(Some(name)) else { continue };
             let is_new = !chain.iter().any(|candidate| candidate.resolved.name == resolved.name);
-            if let Some(dropped) = check(&resolved, &input.fields, &messages).ok().filter(|_| is_new) {
-                chain.push(Candidate { resolved, dropped });
+            let measure = self.measure(&resolved);
+            let fits = remember::check(input, &[], &measure).is_ok();
+            if let Some(dropped) = check(&resolved, &input.fields, &messages).ok().filter(|_| is_new && fits) {
+                chain.push(Candidate { resolved, measure, dropped });
             }
         }
         Ok(Chain(chain))

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use turnwise_core::time::Timestamp;
 use turnwise_core::upstream::{Admission, Breaker, Change, Opened, Verdict};
+use turnwise_providers::Resolved;
 use turnwise_store::{CallCounts, OpenBreaker};
 
-use super::chain::{Candidate, Chain};
+use super::chain::Chain;
 use crate::engine::Engine;
 
 /// Least time between two readings of the fleet's breakers.
@@ -20,6 +21,9 @@ const HEAR_EVERY: Duration = Duration::from_secs(5);
 
 /// How long counts of calls that went well are gathered before they are written.
 const COUNT_EVERY: Duration = Duration::from_secs(60);
+
+/// How long a process that ends waits for its counts to be written.
+const LAST_COUNT: Duration = Duration::from_secs(2);
 
 /// How long one caller alone may try whether a model is well again.
 const PROBE_LEASE: Duration = Duration::from_secs(30);
@@ -136,7 +140,7 @@ impl Engine {
         let mut places = Vec::new();
         let mut closed: Vec<(Timestamp, usize)> = Vec::new();
         for (place, candidate) in chain.candidates().iter().enumerate() {
-            let name = breaker_name(candidate);
+            let name = breaker_name(&candidate.resolved);
             match self.health.admission(&name, now) {
                 Admission::Yes => places.push(place),
                 Admission::Probe if self.may_probe(&name, now).await => places.push(place),
@@ -158,9 +162,9 @@ impl Engine {
         })
     }
 
-    /// Notes how a call of `candidate` went, and tells the fleet what it has to know.
-    pub(super) fn note_health(&self, candidate: &Candidate, verdict: Verdict) {
-        let name = breaker_name(candidate);
+    /// Notes how a call of `resolved` went, and tells the fleet what it has to know.
+    pub(super) fn note_health(&self, resolved: &Resolved, verdict: Verdict) {
+        let name = breaker_name(resolved);
         let now = self.clock.now();
         let was_open = self.health.opened(&name).is_some();
         let change = self.health.note(&name, now, verdict);
@@ -208,7 +212,9 @@ impl Engine {
     /// Writes what is still counted here alone: a process that ends calls it.
     pub async fn flush_call_counts(&self) {
         let counts = self.health.take_counts(self.clock.now(), true);
-        put_counts(self.clone(), counts).await;
+        if self.clock.timeout(LAST_COUNT, put_counts(self.clone(), counts)).await.is_none() {
+            tracing::warn!("counts of calls were not written in time; they are lost");
+        }
     }
 }
 
@@ -241,7 +247,6 @@ async fn tell(engine: Engine, name: String, change: Option<Change>) {
 
 /// Under which name a model's breaker is kept: another key may be well where this one is
 /// refused.
-pub(crate) fn breaker_name(candidate: &Candidate) -> String {
-    let resolved = &candidate.resolved;
+fn breaker_name(resolved: &Resolved) -> String {
     format!("{}#{}", resolved.name, resolved.provider.credential())
 }

@@ -34,7 +34,7 @@ const FORCED_RETRIES: u32 = 1;
 pub(crate) struct Upstream<'a> {
     pub(crate) chain: &'a Chain,
     /// What a model is sent: the same to all, but for what depends on the model.
-    pub(crate) generation: &'a (dyn Fn(&Resolved) -> Generation + Send + Sync),
+    pub(crate) generation: &'a (dyn Fn(&Candidate) -> Generation + Send + Sync),
     /// Names the answer where the upstream does not.
     pub(crate) id: String,
     /// Whether to ask for a stream.
@@ -177,7 +177,7 @@ impl<'a> Trial<'a> {
             upstream: self.upstream,
             provider,
             call: Call {
-                generation: (self.upstream.generation)(&candidate.resolved),
+                generation: (self.upstream.generation)(candidate),
                 id: self.upstream.id.clone(),
                 created_s: self.engine.clock.now().as_secs(),
                 connect_timeout: Some(timeouts.connect),
@@ -185,11 +185,10 @@ impl<'a> Trial<'a> {
             timeouts,
         };
         let result = call.make(&mut self.passed).await;
-        let verdict = result.as_ref().err().map_or(Verdict::Well, verdict);
-        self.engine.note_health(candidate, verdict);
-        if result.is_err() {
-            self.engine.count(provider.name(), CallCounts { failures: 1, ..CallCounts::default() });
+        if let Ok(completion) = &result {
+            self.engine.learn(&candidate.resolved, &call.call.generation, &completion.usage);
         }
+        self.engine.note_end(&candidate.resolved, result.as_ref().err());
         result
     }
 
@@ -207,6 +206,26 @@ impl<'a> Trial<'a> {
         self.upstream.live.repeat(&next.resolved.name);
         self.engine.clock.sleep(after).await;
         self.slept += after;
+    }
+}
+
+impl Engine {
+    /// Notes how a call of `resolved` ended.
+    fn note_end(&self, resolved: &Resolved, stop: Option<&Stop>) {
+        self.note_health(resolved, stop.map_or(Verdict::Well, verdict));
+        if stop.is_some() {
+            self.count(resolved.provider.name(), CallCounts { failures: 1, ..CallCounts::default() });
+        }
+    }
+
+    /// Notes a whole call of `resolved` that was no part of a chain.
+    pub(crate) fn note_call(&self, resolved: &Resolved, stop: Option<&Stop>, is_retry: bool) {
+        let retries = u64::from(is_retry);
+        let recovered = u64::from(is_retry && stop.is_none());
+        let counts = CallCounts { calls: 1, retries, recovered, ..CallCounts::default() };
+        self.count(resolved.provider.name(), counts);
+        self.note_end(resolved, stop);
+        self.write_counts(is_retry || stop.is_some());
     }
 }
 
@@ -270,7 +289,7 @@ impl std::fmt::Display for Seconds {
 
 /// Who may do better than a call that stopped so. What a client may have seen is never
 /// taken back by another call.
-fn miss(stop: &Stop, has_begun: bool, delivery: Delivery) -> Miss {
+pub(crate) fn miss(stop: &Stop, has_begun: bool, delivery: Delivery) -> Miss {
     let must_not_repeat = delivery == Delivery::AtMostOnce && stop.may_have_run();
     let nowhere = Miss { remedy: Remedy::Nowhere, retry_after: None };
     if has_begun || must_not_repeat {

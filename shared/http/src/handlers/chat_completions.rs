@@ -7,23 +7,19 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde_json::{Value, json};
 use turnwise_core::digest::Digest;
-use turnwise_core::fault::Fault;
-use turnwise_core::id::TurnKey;
 use turnwise_core::json::{self, RawMap, kind_of};
-use turnwise_core::turn::{Lineage, OnBusy, Standing};
-use turnwise_core::window::Window;
-use turnwise_engine::turn::{Answer, Input, TurnRequest};
+use turnwise_engine::turn::Answer;
 
+use super::Manner;
+use super::keyed::{self, Keyed};
 use super::turn_responses::TurnResponses;
-use super::{Manner, caller, turn};
 use crate::access::Principal;
 use crate::app::App;
 use crate::body::JsonBody;
 use crate::context::RequestContext;
 use crate::error::{Error, ErrorBody};
-use crate::params::{LAST_EVENT_ID, TurnHeaders};
-use crate::render;
-use crate::sse::{self, Resume};
+use crate::params::TurnHeaders;
+use crate::sse;
 
 /// See the same constant of `/v1/chat`.
 const INPUT_VERSION: u32 = 1;
@@ -35,7 +31,9 @@ const ROLES: [&str; 6] = ["system", "developer", "user", "assistant", "tool", "f
 
 /// Completes a chat, in OpenAI's shape.
 ///
-/// Every field of OpenAI's request is accepted and forwarded.
+/// Every field of OpenAI's request is accepted and forwarded. More tokens in `max_tokens` or
+/// `max_completion_tokens` than the model gives are refused with `max_tokens_exceeded`, and
+/// messages that are surely more than it takes with `context_length_exceeded`.
 #[utoipa::path(
     post, path = "/v1/chat/completions", tag = "chat", request_body = Object,
     params(
@@ -64,53 +62,20 @@ pub(crate) async fn create_chat_completion(
     let include_usage = include_usage(&mut body);
     let manner = Manner::read(&turn_headers, &mut body);
     check(&mut body);
-    let key = turn_headers.key.as_deref().and_then(|key| body.faults.keep(TurnKey::hidden("Idempotency-Key", key)));
+    let key = keyed::key(&turn_headers, &mut body.faults);
     body.faults.clone().into_result().map_err(Error::Invalid)?;
 
-    let shape = sse::ChatCompletion::new(include_usage);
-    if stream && key.is_none() && turn_headers.last_event.is_some() {
-        let message = "Only the stream of a request with an Idempotency-Key can be resumed.";
-        return Err(Error::Invalid(Fault::new(LAST_EVENT_ID, message).into()));
-    }
-    let Some(key) = key else {
-        let input = input(&principal, &mut body, stream, turn_headers.fallbacks);
-        return once(&app, &principal, context, input, shape).await;
-    };
-    let request = TurnRequest {
-        caller: caller(&principal, &context),
-        key,
+    let request = Keyed {
         input_hash: input_hash(&body),
-        number: turn_headers.number,
-        delivery: turn_headers.delivery.unwrap_or_default(),
-        // Its conversation has no other turn to wait for.
-        on_busy: OnBusy::default(),
-        wait: turn_headers.prefer.patience(),
-        project: None,
-        input: input(&principal, &mut body, stream, turn_headers.fallbacks),
-        background: turn_headers.prefer.respond_async && !stream,
-        standing: Standing::Behind,
-        lineage: Lineage::default(),
+        model: body.text("model"),
+        fields: fields(&mut body),
+        key,
+        headers: turn_headers,
+        manner,
+        stream,
     };
-    turn(&app, context, request, manner, |_| shape, |_, answer| verbatim(answer)).await
-}
-
-async fn once(
-    app: &App,
-    principal: &Principal,
-    context: RequestContext,
-    input: Input,
-    shape: sse::ChatCompletion,
-) -> Result<Response, Error> {
-    let caller = caller(principal, &context);
-    if input.stream {
-        let (facts, frames) = app.engine.stream_once(caller, input)?;
-        let resume = Resume::default();
-        let stream = sse::Stream { frames, shape, facts, replayed: false, resume, refuses: true };
-        return sse::reply(stream, context, &app.engine.clock).await;
-    }
-    let (facts, answer) = app.engine.answer_once(caller, input).await?;
-    context.note(|line| line.answered(&facts, &answer, false));
-    Ok(render::reply(&facts, &answer, false, verbatim(&answer)))
+    let shape = sse::ChatCompletion::new(include_usage);
+    keyed::answer(&app, &principal, context, request, |_| shape, |_, answer| verbatim(answer)).await
 }
 
 /// The answer as the upstream wrote it.
@@ -118,25 +83,11 @@ fn verbatim(answer: &Answer) -> Vec<u8> {
     answer.output.get().as_bytes().to_vec()
 }
 
-fn input(principal: &Principal, body: &mut JsonBody, stream: bool, fallbacks: Option<Vec<String>>) -> Input {
-    let model = body.text("model");
+/// All fields but those that say how to answer.
+fn fields(body: &mut JsonBody) -> RawMap {
     let mut fields = std::mem::take(&mut body.raw);
     fields.retain(|name, _| !TRANSPORT_FIELDS.contains(&name.as_str()));
-    let (api_key, user) = (principal.api_key.clone(), principal.user.clone());
-    Input {
-        model,
-        fallbacks,
-        fields,
-        items: None,
-        instructions: None,
-        echo: RawMap::new(),
-        remembers: false,
-        window: Window::default(),
-        api_key,
-        user,
-        stream,
-        needs_text: false,
-    }
+    fields
 }
 
 fn input_hash(body: &JsonBody) -> Digest {

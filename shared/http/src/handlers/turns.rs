@@ -7,6 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
 use turnwise_core::fault::Faults;
+use turnwise_core::messages::{MessageHead, message_id};
 use turnwise_core::turn::State as TurnState;
 use turnwise_engine::history::FoundTurn;
 
@@ -14,7 +15,7 @@ use super::caller;
 use crate::access::Principal;
 use crate::app::App;
 use crate::context::RequestContext;
-use crate::error::{Error, ErrorBody};
+use crate::error::{Error, ErrorBody, Standard};
 use crate::extract::{Params, Segment, flag};
 use crate::params::{LAST_EVENT_ID, last_event};
 use crate::render::{self, TurnBody};
@@ -51,12 +52,14 @@ impl TurnQuery {
 
 /// Reads a turn by its key: `session:turn`, or the idempotency key of a stateless
 /// request. A failed turn shows its error. As a stream it has the events of the route that
-/// made it, and goes on behind `Last-Event-ID`.
+/// made it, and goes on behind `Last-Event-ID`: with a header `anthropic-version` a stateless
+/// request's are those of `/v1/messages`, without it those of `/v1/chat/completions`.
 #[utoipa::path(
     get, path = "/v1/turns/{key}", tag = "conversations",
     params(
         ("key" = String, Path, description = "The turn's key"),
         TurnQuery,
+        ("anthropic-version" = Option<String>, Header, description = "With `stream`: the turn was made by `/v1/messages`."),
         ("Last-Event-ID" = Option<u64>, Header, description = "With `stream`: only the events behind this one."),
     ),
     responses(
@@ -94,7 +97,12 @@ async fn stream_turn(
     let key = found.turn.key.clone();
     let (facts, frames) = app.engine.stream_of(&caller(principal, &context), &key).await?;
     let (replayed, refuses, clock) = (false, false, &app.engine.clock);
-    // Only the stateless route makes turns of hidden conversations that have keys of clients.
+    // Only stateless routes make turns of hidden conversations that have keys of clients.
+    if key.conversation.is_hidden() && context.standard() == Standard::Anthropic {
+        let head = MessageHead { id: message_id(&key), model: app.engine.model_of(found) };
+        let shape = sse::Message::new(head);
+        return sse::reply(sse::Stream { frames, shape, facts, replayed, resume, refuses }, context, clock).await;
+    }
     if key.conversation.is_hidden() {
         let shape = sse::ChatCompletion::new(true);
         return sse::reply(sse::Stream { frames, shape, facts, replayed, resume, refuses }, context, clock).await;

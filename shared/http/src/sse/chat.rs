@@ -11,7 +11,7 @@ use turnwise_core::position::Position;
 use turnwise_core::turn::Failure;
 use turnwise_engine::turn::Answer;
 
-use super::shape::{Shape, Told, text};
+use super::shape::{Progress, Shape, Told, text};
 use crate::error::ErrorBody;
 use crate::render::TurnBody;
 
@@ -113,9 +113,9 @@ impl Shape for Chat {
         vec![Told::aside(event("error", &error))]
     }
 
-    fn progress(&mut self, tokens: u64, elapsed: Duration) -> Told {
+    fn progress(&mut self, tokens: u64, elapsed: Duration) -> Progress {
         let progress = json!({"output_tokens": tokens, "elapsed_ms": u64::try_from(elapsed.as_millis()).unwrap_or(0)});
-        Told::aside(event("progress", &progress))
+        Progress::Event(event("progress", &progress))
     }
 }
 

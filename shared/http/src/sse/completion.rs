@@ -51,6 +51,14 @@ impl Shape for ChatCompletion {
         Vec::new()
     }
 
+    /// A chunk that says nothing: a comment would be taken for an event without data.
+    fn still_there(&self) -> Option<Sse> {
+        let choice = json!({"index": 0, "delta": {}, "finish_reason": null});
+        let chunk =
+            json!({"id": "", "object": "chat.completion.chunk", "created": 0, "model": "", "choices": [choice]});
+        Some(Sse::default().data(text(&chunk)))
+    }
+
     fn restarted(&mut self) -> Vec<Told> {
         let note = json!({"object": "chat.completion.chunk", "choices": [], "turnwise": {"restarted": true}});
         vec![Told::aside(Sse::default().data(text(&note)))]

@@ -1,11 +1,13 @@
 //! A turn's frames as server-sent events.
 //!
 //! - [`reply`]: the streaming reply of a route
-//! - [`shape`]: how a route writes the frames; [`chat`], [`completion`], [`response`]: the three that do
+//! - [`shape`]: how a route writes the frames; [`chat`], [`completion`], [`message`], [`response`]:
+//!   the four that do
 //! - [`teller`]: what is told and what is left out, for a client that comes back
 
 mod chat;
 mod completion;
+mod message;
 mod response;
 mod shape;
 mod teller;
@@ -24,8 +26,9 @@ use turnwise_engine::turn::Facts;
 
 pub use self::chat::Chat;
 pub use self::completion::ChatCompletion;
+pub use self::message::Message;
 pub use self::response::Response as ResponseShape;
-pub use self::shape::{Shape, Told};
+pub use self::shape::{Progress, Shape, Told};
 use self::teller::Teller;
 use crate::context::RequestContext;
 use crate::error::Error;
@@ -92,6 +95,7 @@ pub async fn reply<S: Shape>(stream: Stream<S>, context: RequestContext, clock: 
         }
     }
     teller.status_is_sent();
+    let still_there = teller.still_there();
     let mut headers = render::turn_headers(teller.facts());
     if replayed {
         headers.push((HeaderName::from_static("idempotent-replayed"), "true".to_owned()));
@@ -105,7 +109,11 @@ pub async fn reply<S: Shape>(stream: Stream<S>, context: RequestContext, clock: 
         Some((told.unwrap_or_default(), teller))
     });
     let events = stream::iter(first).chain(rest.flat_map(stream::iter)).map(Ok::<_, Infallible>);
-    let keep_alive = KeepAlive::new().interval(PING_EVERY).text("ping");
+    let keep_alive = KeepAlive::new().interval(PING_EVERY);
+    let keep_alive = match still_there {
+        Some(event) => keep_alive.event(event),
+        None => keep_alive.text("ping"),
+    };
     let mut response = Body::new(events).keep_alive(keep_alive).into_response();
     render::put_headers(&mut response, headers);
     Ok(response)

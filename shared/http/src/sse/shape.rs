@@ -74,10 +74,25 @@ pub trait Shape: Send + 'static {
     fn broken(&mut self, error: ErrorBody) -> Vec<Told>;
 
     /// So many tokens in so much time. Nobody needs to read it.
-    fn progress(&mut self, tokens: u64, elapsed: Duration) -> Told {
-        let text = format!("progress output_tokens={tokens} elapsed_ms={}", elapsed.as_millis());
-        Told::aside(Sse::default().comment(text))
+    fn progress(&mut self, tokens: u64, elapsed: Duration) -> Progress {
+        Progress::Comment(format!("progress output_tokens={tokens} elapsed_ms={}", elapsed.as_millis()))
     }
+
+    /// What says, in a long silence, that somebody is there; `None` for a comment.
+    fn still_there(&self) -> Option<Sse> {
+        None
+    }
+}
+
+/// How far an answer is.
+#[derive(Debug)]
+pub enum Progress {
+    /// An event of its own.
+    Event(Sse),
+    /// A comment in an event that goes out anyway. By itself it would end in a blank line,
+    /// behind which OpenAI's client for Python reads an event without data, once it has
+    /// seen an id: it fails over that.
+    Comment(String),
 }
 
 /// Compact JSON: one line, as an event's data must not contain a carriage return.

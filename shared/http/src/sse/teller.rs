@@ -14,7 +14,7 @@ use turnwise_engine::follow::Frame;
 use turnwise_engine::turn::Facts;
 
 use super::Stream;
-use super::shape::{Shape, Told};
+use super::shape::{Progress, Shape, Told};
 use crate::context::RequestContext;
 use crate::error::{Error, ErrorBody, StreamEnd};
 
@@ -98,6 +98,11 @@ impl<S: Shape> Teller<S> {
         &self.stream.facts
     }
 
+    /// What says, in a long silence, that somebody is there; `None` for a comment.
+    pub(super) fn still_there(&self) -> Option<Sse> {
+        self.stream.shape.still_there()
+    }
+
     /// From here on, errors are events.
     pub(super) const fn status_is_sent(&mut self) {
         self.status_sent = true;
@@ -153,9 +158,13 @@ impl<S: Shape> Teller<S> {
                 }
                 self.has_content = true;
                 let mut events = self.pass(told);
-                if !events.is_empty() {
+                if let Some(last) = events.pop() {
                     self.has_spoken = true;
-                    events.extend(self.progress());
+                    match self.progress() {
+                        None => events.push(last),
+                        Some(Progress::Event(progress)) => events.extend([last, progress]),
+                        Some(Progress::Comment(text)) => events.push(last.comment(text)),
+                    }
                 }
                 Ok(events)
             }
@@ -296,14 +305,14 @@ impl<S: Shape> Teller<S> {
         ErrorBody { error: object }
     }
 
-    fn progress(&mut self) -> Option<Sse> {
+    fn progress(&mut self) -> Option<Progress> {
         let now = self.clock.now();
         if now < self.next_progress {
             return None;
         }
         self.next_progress = now + PROGRESS_EVERY;
         let began = self.stream.facts.created_at.unwrap_or(now);
-        Some(self.stream.shape.progress(self.tokens, now.since(began)).event)
+        Some(self.stream.shape.progress(self.tokens, now.since(began)))
     }
 
     fn beyond(&self) -> Error {

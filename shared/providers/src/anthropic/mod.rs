@@ -22,11 +22,11 @@ mod usage;
 use reqwest::Response;
 use reqwest::header::{HeaderName, HeaderValue};
 use turnwise_core::fault::Faults;
-use turnwise_core::generation::{Completion, Generation};
+use turnwise_core::generation::{Completion, Event, Generation};
 use turnwise_core::limits::MAX_ANSWER_BYTES;
 
 use crate::call::{Call, EventStream, Target};
-use crate::endpoint::{self, Endpoint};
+use crate::endpoint::{self, Endpoint, Place};
 use crate::error::{self, Error};
 use crate::stream as reading;
 
@@ -55,6 +55,11 @@ impl Anthropic {
     #[must_use]
     pub fn name(&self) -> &str {
         self.endpoint.name()
+    }
+
+    /// See [`Provider::place`](crate::Provider::place).
+    pub(crate) fn place(&self) -> Place {
+        self.endpoint.place()
     }
 
     /// See [`Provider::credential`](crate::Provider::credential).
@@ -88,10 +93,21 @@ impl Anthropic {
         self.endpoint.names(MODELS, "data", "id").await
     }
 
-    async fn ask(&self, target: &Target, call: &Call, streamed: bool) -> Result<Response, Error> {
+    /// See [`Provider::body`](crate::Provider::body).
+    pub(crate) fn body(&self, call: &Call, streamed: bool) -> Result<Vec<u8>, Error> {
+        let target = self.endpoint.target(&call.generation.model);
         let written = request::write(&call.generation, streamed);
-        let written = written.map_err(|faults| error::unsayable(target, &faults))?;
-        let body = written.body.to_string().into_bytes();
+        Ok(written.map_err(|faults| error::unsayable(&target, &faults))?.body.to_string().into_bytes())
+    }
+
+    /// See [`Provider::play`](crate::Provider::play).
+    pub(crate) fn play(&self, call: &Call, recorded: &[u8]) -> Result<Vec<Event>, Error> {
+        let target = self.endpoint.target(&call.generation.model);
+        reading::play(reading::Reader::new(target.clone(), stream::Messages::new(target, call)), recorded)
+    }
+
+    async fn ask(&self, target: &Target, call: &Call, streamed: bool) -> Result<Response, Error> {
+        let body = self.body(call, streamed)?;
         let request = self.endpoint.post(target, "/v1/messages", body, call.connect_timeout)?;
         self.endpoint.send(target, request).await
     }

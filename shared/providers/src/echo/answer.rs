@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 use turnwise_core::generation::Generation;
-use turnwise_core::usage::{Source, Usage, estimate_tokens};
+use turnwise_core::usage::{Source, Usage};
 
-use super::pieces::{CHARS_PER_TOKEN, tokens, words};
+use super::pieces::{CHARS_PER_TOKEN, count, tokens, words};
 use super::request::{self, Said, Speaker};
 use super::structured::structured;
 use super::tools::{self, FunctionCall};
@@ -55,7 +55,7 @@ impl Answer {
             cache_write: 0,
             cache_write_1h: 0,
             output: content.tokens(),
-            reasoning: reasoning.as_deref().map_or(0, estimate_tokens),
+            reasoning: reasoning.as_deref().map_or(0, count),
             source: Source::Reported,
         };
         Ok(Self { reasoning, content, finish_reason, usage })
@@ -101,11 +101,11 @@ impl Answer {
 impl Content {
     fn tokens(&self) -> u64 {
         match self {
-            Self::Text(text) | Self::Json(text) => estimate_tokens(text),
+            Self::Text(text) | Self::Json(text) => count(text),
             Self::Calls(calls) => {
-                estimate_tokens(&calls.iter().flat_map(|call| [&*call.name, &*call.arguments]).collect::<String>())
+                count(&calls.iter().flat_map(|call| [&*call.name, &*call.arguments]).collect::<String>())
             }
-            Self::Refusal(text) => estimate_tokens(text),
+            Self::Refusal(text) => count(text),
         }
     }
 }
@@ -158,8 +158,8 @@ fn reasoning(said: &Said, content: &Content) -> String {
         Speaker::User | Speaker::EarlierUser => "user",
         Speaker::Tools => "tools",
     };
-    let count = said.text.split_whitespace().count();
-    let (noun, pronoun) = if count == 1 { ("word", "it") } else { ("words", "them") };
+    let said_words = said.text.split_whitespace().count();
+    let (noun, pronoun) = if said_words == 1 { ("word", "it") } else { ("words", "them") };
     let plan = match content {
         Content::Text(_) => format!("repeat {pronoun}"),
         Content::Json(_) => "answer in JSON".to_owned(),
@@ -167,5 +167,5 @@ fn reasoning(said: &Said, content: &Content) -> String {
         Content::Calls(calls) => format!("call {} functions", calls.len()),
         Content::Refusal(_) => "refuse".to_owned(),
     };
-    format!("The {who} said {count} {noun}; I {plan}.")
+    format!("The {who} said {said_words} {noun}; I {plan}.")
 }

@@ -20,7 +20,7 @@ mod wishes;
 mod tests;
 
 use serde_json::{Value, json};
-use turnwise_core::generation::{Completion, Event};
+use turnwise_core::generation::{Completion, Event, Generation};
 use turnwise_core::json;
 
 use self::answer::Answer;
@@ -28,7 +28,7 @@ use self::wishes::Wishes;
 use crate::call::{Call, EventStream, Target};
 use crate::error::Error;
 
-/// The provider `local` with its one model `echo`.
+/// The model `echo` of the provider `local`.
 ///
 /// What it does with a request, the first rule that holds:
 /// - `echo_refusal: true`: refuses.
@@ -52,7 +52,7 @@ pub struct Echo;
 impl Echo {
     /// The provider's name.
     pub const PROVIDER: &str = "local";
-    /// The name of its one model.
+    /// The model's name.
     pub const MODEL: &str = "echo";
 
     /// See [`Provider::complete`](crate::Provider::complete). Takes as long as the
@@ -115,6 +115,11 @@ impl Echo {
             yield Ok(Event::Finished);
         }))
     }
+}
+
+/// How many input tokens an answer to `generation` reports.
+pub(crate) fn input_tokens(generation: &Generation) -> u64 {
+    request::input_tokens(&request::messages(generation))
 }
 
 fn target() -> Target {

@@ -5,9 +5,14 @@
 /// comes in longer pieces.
 pub(super) const MAX_PIECES: usize = 10_000;
 
-/// Characters to a token, as [`estimate_tokens`](turnwise_core::usage::estimate_tokens)
-/// counts.
+/// Characters to a token: the echo's whole tokenizer, so that what it counts, where it is
+/// cut and what it reports always agree.
 pub(super) const CHARS_PER_TOKEN: usize = 4;
+
+/// Tokens of `text`.
+pub(super) fn count(text: &str) -> u64 {
+    u64::try_from(text.chars().count().div_ceil(CHARS_PER_TOKEN)).unwrap_or(u64::MAX)
+}
 
 /// The words of `text`, each with the white space after it.
 pub(super) fn words(text: &str) -> Vec<&str> {
@@ -44,6 +49,11 @@ fn cut(text: &str, lengths: impl Iterator<Item = usize>) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_is_four_characters() {
+        assert_eq!(["", "abcd", "abcde", "größe"].map(count), [0, 1, 2, 2]);
+    }
 
     #[test]
     fn a_word_keeps_its_white_space() {

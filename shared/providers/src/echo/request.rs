@@ -3,7 +3,8 @@
 use serde_json::Value;
 use turnwise_core::generation::Generation;
 use turnwise_core::json::RawMap;
-use turnwise_core::usage::estimate_tokens;
+
+use super::pieces::count;
 
 /// Tokens of an image, whatever it shows: what GPT-4o counts for one in low detail.
 const IMAGE_TOKENS: u64 = 85;
@@ -56,12 +57,12 @@ fn text(message: &Value) -> String {
     }
 }
 
-/// About how many tokens the messages are.
+/// How many tokens the messages are.
 pub(super) fn input_tokens(messages: &[Value]) -> u64 {
     let texts: String = messages.iter().map(text).collect();
     let parts = messages.iter().filter_map(|message| message["content"].as_array()).flatten();
     let images = parts.filter(|part| part["type"] == "image_url").map(|_| IMAGE_TOKENS);
-    estimate_tokens(&texts) + images.sum::<u64>()
+    count(&texts) + images.sum::<u64>()
 }
 
 /// The most tokens that the answer may have.

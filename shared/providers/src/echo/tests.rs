@@ -8,8 +8,9 @@ use turnwise_core::category::Category;
 use turnwise_core::fold::Fold;
 use turnwise_core::generation::{Event, Generation};
 use turnwise_core::json;
-use turnwise_core::usage::{Source, estimate_tokens};
+use turnwise_core::usage::Source;
 
+use super::pieces::count;
 use super::*;
 use crate::error::Dispatched;
 
@@ -68,7 +69,7 @@ async fn check(fields: Value, text: &str, finish_reason: &str) {
     let (choice, usage) = answered(&fields).await;
     assert_eq!(choice["message"], json!({"role": "assistant", "content": text, "refusal": null}), "{fields}");
     assert_eq!(choice["finish_reason"], finish_reason, "{fields}");
-    assert_eq!(usage["completion_tokens"], estimate_tokens(text), "{fields}");
+    assert_eq!(usage["completion_tokens"], count(text), "{fields}");
 }
 
 #[tokio::test]
@@ -135,7 +136,7 @@ async fn a_user_with_tools_is_answered_with_calls() {
     );
     assert_ne!(first["id"], second["id"]);
     assert_eq!(choice["finish_reason"], "tool_calls");
-    assert_eq!(usage["completion_tokens"], estimate_tokens(&format!("f{arguments}g{{}}")));
+    assert_eq!(usage["completion_tokens"], count(&format!("f{arguments}g{{}}")));
 
     let calls = deltas(&chunks(&call(&fields)).await, "tool_calls/0");
     assert_eq!(
@@ -201,9 +202,9 @@ async fn a_reasoning_comes_before_the_text_and_is_counted_apart() {
         choice["message"],
         json!({"role": "assistant", "content": "Echo: two words", "refusal": null, "reasoning_content": reasoning})
     );
-    let tokens = estimate_tokens(reasoning);
+    let tokens = count(reasoning);
     assert_eq!(usage["completion_tokens_details"]["reasoning_tokens"], tokens);
-    assert_eq!(usage["completion_tokens"], tokens + estimate_tokens("Echo: two words"));
+    assert_eq!(usage["completion_tokens"], tokens + count("Echo: two words"));
 
     let chunks = chunks(&call(&fields)).await;
     assert_eq!(deltas(&chunks, "reasoning_content").len(), 8);
@@ -218,7 +219,7 @@ async fn a_refusal_is_no_content() {
     let refusal = "I'm sorry, but I can't repeat that.";
     assert_eq!(choice["message"], json!({"role": "assistant", "content": null, "refusal": refusal}));
     assert_eq!(choice["finish_reason"], "stop");
-    assert_eq!(usage["completion_tokens"], estimate_tokens(refusal));
+    assert_eq!(usage["completion_tokens"], count(refusal));
     assert_eq!(deltas(&chunks(&call(&fields)).await, "refusal").len(), 7);
 }
 

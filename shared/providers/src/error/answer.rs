@@ -1,8 +1,9 @@
 //! What an upstream says when it does not answer.
 //!
 //! Upstreams agree on the status codes and hardly on the bodies: `{"error":{..}}`
-//! (OpenAI), `{"type":"error","error":{..}}` (Anthropic), `{"object":"error",..}` (Mistral, vLLM), `{"error":"text"}` (Ollama,
-//! xAI), `[{"error":{..}}]` (Gemini). All are read into one [`Signal`].
+//! (OpenAI), `{"type":"error","error":{..}}` (Anthropic), `{"object":"error",..}` (Mistral,
+//! vLLM), `{"error":"text"}` (Ollama, xAI), `[{"error":{..}}]` (Gemini). All are read into
+//! one [`Signal`]. What Amazon's services call their errors is in [`aws`].
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use serde_json::Value;
 use turnwise_core::category::Category;
 
 use super::details::Details;
-use super::{Dispatched, Error};
+use super::{Dispatched, Error, aws};
 use crate::call::{Target, cut};
 use crate::settings::Secret;
 
@@ -36,9 +37,9 @@ const MAX_CODE_CHARS: usize = 64;
 /// The error for an answer whose status is not 2xx.
 pub(crate) fn refused(target: &Target, status: u16, headers: &HeaderMap, body: &[u8]) -> Error {
     let body = serde_json::from_slice(body).unwrap_or(Value::Null);
-    let mut signal = Signal::read(&body);
-    signal.kind = signal.kind.or_else(|| aws_kind(headers));
-    let (category, code) = by_status(status, &signal);
+    let signal = Signal::read(&body);
+    let named = aws::name(headers, &body).and_then(|name| aws::judged(&name, signal.words(&body)));
+    let (category, code) = named.unwrap_or_else(|| by_status(status, &signal));
     let mut error = signal.into_error(target, category, code, &format!("HTTP {status}"));
     error.dispatched = dispatched(status);
     error.retryable &= !matches!(status, 300..=399 | 501);
@@ -65,6 +66,15 @@ pub(crate) fn in_body(target: &Target, body: &Value) -> Error {
     signal.into_error(target, category, code, "an error in its answer")
 }
 
+/// The error that a stream of Amazon's ends with: the exception `name`, with `body`. The
+/// model had begun by then.
+pub(crate) fn exception(target: &Target, name: &str, body: &Value) -> Error {
+    let signal = Signal::read(body);
+    let judged = aws::judged(name, signal.words(body));
+    let (category, code) = judged.unwrap_or((Category::ApiError, "upstream_error"));
+    signal.into_error(target, category, code, "an error in its answer")
+}
+
 /// What an error body says, in whichever dialect.
 #[derive(Debug, Default)]
 struct Signal {
@@ -88,7 +98,7 @@ impl Signal {
         let code = text("code");
         Self {
             status: code.as_deref().and_then(|code| code.parse().ok()).filter(|status| (400..600).contains(status)),
-            kind: text("type").or_else(|| text("status")).or_else(|| text("__type")).map(|kind| local_name(&kind)),
+            kind: text("type").or_else(|| text("status")),
             param: text("param"),
             message: error.as_str().map(str::to_owned).or_else(|| text("message")).or_else(|| text("detail")),
             moderated: error.pointer("/metadata/reasons").is_some(),
@@ -97,18 +107,17 @@ impl Signal {
         }
     }
 
-    /// Its own names for itself, the more exact before the type.
-    fn names(&self) -> impl Iterator<Item = String> {
-        let names = [self.code.as_deref(), self.details.reason.as_deref(), self.kind.as_deref()];
-        names.into_iter().flatten().map(str::to_ascii_lowercase)
-    }
-
     /// Whether its words say that we have spent what we may.
     fn is_spent(&self, status: Option<u16>) -> bool {
         let message = self.message.as_deref().unwrap_or_default().to_ascii_lowercase();
         let limited = status == Some(429) || self.kind.as_deref() == Some("rate_limit_error");
         SPENT.iter().any(|words| message.starts_with(words))
             || (limited && SPENT_AT_429.iter().any(|words| message.contains(words)))
+    }
+
+    /// The message, which some of Amazon's services write with a capital.
+    fn words<'a>(&'a self, body: &'a Value) -> &'a str {
+        self.message.as_deref().or_else(|| body.get("Message").and_then(Value::as_str)).unwrap_or_default()
     }
 
     fn into_error(self, target: &Target, category: Category, code: &'static str, how: &str) -> Error {
@@ -147,10 +156,6 @@ fn by_status(status: u16, signal: &Signal) -> (Category, &'static str) {
     if let Some(named) = named {
         return named;
     }
-    // Bedrock says with the status of too many requests that it has yet to load the model.
-    if status == 429 && signal.names().any(|name| name == "modelnotreadyexception") {
-        return (Category::ApiError, "upstream_error");
-    }
     match status {
         300..=399 => (Category::ApiError, "unexpected_redirect"),
         401 => (Category::AuthenticationError, "provider_auth_failed"),
@@ -168,7 +173,7 @@ fn by_status(status: u16, signal: &Signal) -> (Category, &'static str) {
     }
 }
 
-/// Category and code that the error's own names stand for.
+/// Category and code that the error's own names stand for, the more exact before the type.
 fn by_name(signal: &Signal) -> Option<(Category, &'static str)> {
     if signal.moderated {
         return Some((Category::AuthorizationError, "content_blocked"));
@@ -176,30 +181,26 @@ fn by_name(signal: &Signal) -> Option<(Category, &'static str)> {
     if signal.details.is_spent {
         return Some((Category::CostLimitError, "insufficient_quota"));
     }
-    signal.names().find_map(|name| match name.as_str() {
+    let names = [signal.code.as_deref(), signal.details.reason.as_deref(), signal.kind.as_deref()];
+    names.into_iter().flatten().find_map(|name| match name.to_ascii_lowercase().as_str() {
         "insufficient_quota"
         | "billing_hard_limit_reached"
         | "billing_disabled"
         | "insufficient_balance"
         | "insufficient_credits"
         | "billing_error" => Some((Category::CostLimitError, "insufficient_quota")),
-        "rate_limit_exceeded"
-        | "rate_limit_error"
-        | "rate_limited"
-        | "too_many_requests"
-        | "resource_exhausted"
-        | "throttlingexception" => Some((Category::RateLimitError, "rate_limit_exceeded")),
+        "rate_limit_exceeded" | "rate_limit_error" | "rate_limited" | "too_many_requests" | "resource_exhausted" => {
+            Some((Category::RateLimitError, "rate_limit_exceeded"))
+        }
         "invalid_api_key" | "api_key_invalid" | "authentication_error" | "account_deactivated" | "unauthenticated" => {
             Some((Category::AuthenticationError, "provider_auth_failed"))
         }
-        "permission_error" | "permission_denied" | "accessdeniedexception" => {
-            Some((Category::AuthorizationError, "provider_access_denied"))
-        }
+        "permission_error" | "permission_denied" => Some((Category::AuthorizationError, "provider_access_denied")),
         "model_not_found" | "not_found_error" | "not_found" => Some((Category::NotFoundError, "model_not_found")),
         "content_policy_violation" | "content_filter" | "content_blocked" => {
             Some((Category::AuthorizationError, "content_blocked"))
         }
-        "timeout" | "request_timeout" | "timeout_error" | "deadline_exceeded" | "modeltimeoutexception" => {
+        "timeout" | "request_timeout" | "timeout_error" | "deadline_exceeded" => {
             Some((Category::TimeoutError, "timeout"))
         }
         "request_too_large" => Some((Category::ValidationError, "request_too_large")),
@@ -212,9 +213,7 @@ fn by_name(signal: &Signal) -> Option<(Category, &'static str)> {
         | "overloaded_error"
         | "service_unavailable"
         | "unavailable"
-        | "internal"
-        | "modelnotreadyexception"
-        | "modelerrorexception" => Some((Category::ApiError, "upstream_error")),
+        | "internal" => Some((Category::ApiError, "upstream_error")),
         _ => None,
     })
 }
@@ -242,18 +241,6 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 /// Whether `pause` is one that is waited for.
 fn is_short(pause: &Duration) -> bool {
     !pause.is_zero() && *pause <= MAX_RETRY_AFTER
-}
-
-/// The kind of an AWS error, which its older services put into a header:
-/// `ThrottlingException:http://internal.amazon.com/coral/...`.
-fn aws_kind(headers: &HeaderMap) -> Option<String> {
-    let kind = headers.get("x-amzn-errortype")?.to_str().ok()?;
-    Some(kind.split(':').next().unwrap_or(kind).to_owned())
-}
-
-/// An AWS name without its namespace: `com.amazon.coral.service#ThrottlingException`.
-fn local_name(kind: &str) -> String {
-    kind.rsplit('#').next().unwrap_or(kind).to_owned()
 }
 
 fn meaning(category: Category, code: &str) -> &'static str {

@@ -4,6 +4,7 @@
 //! trouble on the way to and from it.
 
 mod answer;
+mod aws;
 mod details;
 
 use std::error::Error as StdError;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use turnwise_core::category::{Category, Retry};
 use turnwise_core::fault::Faults;
 
-pub(crate) use self::answer::{in_body, is_error, refused};
+pub(crate) use self::answer::{exception, in_body, is_error, refused};
 use crate::call::Target;
 use crate::settings::Secret;
 

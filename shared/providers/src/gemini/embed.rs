@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Gemini, RESOURCE, path};
 use crate::call::Target;
+use crate::embedding::{EmbedCall, Embeddings};
 use crate::endpoint;
 use crate::error::{self, Error};
 
@@ -31,6 +32,15 @@ struct Vector {
 }
 
 impl Gemini {
+    /// See [`Provider::embed`](crate::Provider::embed).
+    pub(crate) async fn embed_all(&self, call: &EmbedCall) -> Result<Embeddings, Error> {
+        let request = &call.request;
+        let target = self.endpoint.target(&request.model);
+        let texts = call.texts(&target)?;
+        let (vectors, tokens) = self.embed(&request.model, texts, request.dimensions).await?;
+        Embeddings::of_values(&target, request, vectors, tokens)
+    }
+
     /// The vectors of `texts`, in their order, of length 1 and with as many `dimensions`
     /// as asked for or as `model` makes; and the tokens they took, where the upstream says
     /// so for all of them. Above a hundred texts these are several calls, one after

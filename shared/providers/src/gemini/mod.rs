@@ -30,7 +30,7 @@ use turnwise_core::limits::MAX_ANSWER_BYTES;
 
 use self::response::Answer;
 use crate::call::{Call, EventStream, Target};
-use crate::endpoint::{self, Endpoint};
+use crate::endpoint::{self, Endpoint, Place};
 use crate::error::{self, Error};
 use crate::{chunks, stream as reading};
 
@@ -61,6 +61,11 @@ impl Gemini {
     #[must_use]
     pub fn name(&self) -> &str {
         self.endpoint.name()
+    }
+
+    /// See [`Provider::place`](crate::Provider::place).
+    pub(crate) fn place(&self) -> Place {
+        self.endpoint.place()
     }
 
     /// See [`Provider::credential`](crate::Provider::credential).
@@ -94,9 +99,21 @@ impl Gemini {
         Ok(names.iter().map(|name| name.strip_prefix(RESOURCE).unwrap_or(name).to_owned()).collect())
     }
 
+    /// See [`Provider::body`](crate::Provider::body).
+    pub(crate) fn body(&self, call: &Call) -> Result<Vec<u8>, Error> {
+        let target = self.endpoint.target(&call.generation.model);
+        let written = request::write(&call.generation).map_err(|faults| error::unsayable(&target, &faults))?;
+        Ok(written.body.to_string().into_bytes())
+    }
+
+    /// See [`Provider::play`](crate::Provider::play).
+    pub(crate) fn play(&self, call: &Call, recorded: &[u8]) -> Result<Vec<Event>, Error> {
+        let target = self.endpoint.target(&call.generation.model);
+        reading::play(reading::Reader::new(target.clone(), Answer::new(target, call)), recorded)
+    }
+
     async fn ask(&self, target: &Target, call: &Call, method: &str) -> Result<Response, Error> {
-        let written = request::write(&call.generation).map_err(|faults| error::unsayable(target, &faults))?;
-        let body = written.body.to_string().into_bytes();
+        let body = self.body(call)?;
         let request = self.endpoint.post(target, &path(&target.model, method), body, call.connect_timeout)?;
         self.endpoint.send(target, request).await
     }

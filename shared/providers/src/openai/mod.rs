@@ -1,8 +1,11 @@
-//! OpenAI's chat completions over HTTP, which most upstreams speak.
+//! OpenAI's chat completions and embeddings over HTTP, which most upstreams speak.
 //!
 //! A request's fields go out as the client wrote them; `request` only sets what
-//! is ours to set. `response` checks whole answers, `stream` reads streamed ones.
+//! is ours to set, and `keep` leaves out what is another format's. `response` checks whole
+//! answers, `stream` reads streamed ones, `embeddings` vectors.
 
+mod embeddings;
+mod keep;
 mod request;
 mod response;
 mod stream;
@@ -12,11 +15,13 @@ use std::time::Duration;
 use reqwest::Response;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use turnwise_core::generation::Completion;
-use turnwise_core::limits::MAX_ANSWER_BYTES;
+use turnwise_core::generation::{Completion, Event, Generation};
+use turnwise_core::limits::{MAX_ANSWER_BYTES, MAX_EMBEDDINGS_BYTES};
 
+use self::keep::Kept;
 use crate::call::{Call, EventStream, Target};
-use crate::endpoint::{self, Endpoint};
+use crate::embedding::{EmbedCall, Embeddings};
+use crate::endpoint::{self, Endpoint, Place};
 use crate::error::Error;
 use crate::stream as reading;
 
@@ -54,9 +59,30 @@ impl OpenAi {
         self.endpoint.is_at_own_address()
     }
 
+    /// See [`Provider::place`](crate::Provider::place).
+    pub(crate) fn place(&self) -> Place {
+        self.endpoint.place()
+    }
+
     /// See [`Provider::credential`](crate::Provider::credential).
     pub(crate) fn credential(&self) -> &str {
         self.endpoint.credential()
+    }
+
+    /// See [`Provider::check`](crate::Provider::check). What else the upstream does not know
+    /// it judges itself.
+    pub(crate) fn check(&self, generation: &Generation) -> Vec<String> {
+        Kept::of(&generation.fields, self.refuses()).dropped.into_iter().collect()
+    }
+
+    /// Whether it takes back what a model thought.
+    pub(crate) fn takes_thoughts(&self) -> bool {
+        self.endpoint.known.quirks.takes_thoughts
+    }
+
+    /// A server at an address of the operator's own may take anything.
+    fn refuses(&self) -> &[String] {
+        if self.is_at_own_address() { &[] } else { &self.endpoint.known.quirks.refuses }
     }
 
     /// See [`Provider::complete`](crate::Provider::complete).
@@ -74,9 +100,27 @@ impl OpenAi {
         Ok(reading::events(target.clone(), response, stream::Chunks::new(target)))
     }
 
+    /// See [`Provider::embed`](crate::Provider::embed).
+    pub(crate) async fn embed(&self, call: &EmbedCall) -> Result<Embeddings, Error> {
+        let target = self.endpoint.target(&call.request.model);
+        let body = request::embedding(&target, &call.request, &self.endpoint.known.quirks)?;
+        let request = self.endpoint.post(&target, "/embeddings", body, call.connect_timeout)?;
+        let response = self.endpoint.send(&target, request).await?;
+        let body = endpoint::read(&target, response, MAX_EMBEDDINGS_BYTES).await?;
+        embeddings::read(&target, &call.request, &body)
+    }
+
     /// See [`Provider::models`](crate::Provider::models).
     pub(crate) async fn models(&self) -> Result<Vec<String>, Error> {
         self.endpoint.names("/models", "data", "id").await
+    }
+
+    /// See [`Provider::check_key`](crate::Provider::check_key).
+    pub(crate) async fn check_key(&self) -> Result<Vec<String>, Error> {
+        if let Some(path) = &self.endpoint.known.quirks.key_check_path {
+            self.endpoint.fetch(&self.endpoint.target("key"), path).await?;
+        }
+        self.models().await
     }
 
     /// [`Self::models`] as far as they can be had, asked for at most once a minute.
@@ -99,8 +143,20 @@ impl OpenAi {
         models
     }
 
+    /// See [`Provider::body`](crate::Provider::body).
+    pub(crate) fn body(&self, call: &Call, streamed: bool) -> Result<Vec<u8>, Error> {
+        let target = self.endpoint.target(&call.generation.model);
+        request::body(&target, &call.generation, streamed, &self.endpoint.known.quirks, self.refuses())
+    }
+
+    /// See [`Provider::play`](crate::Provider::play).
+    pub(crate) fn play(&self, call: &Call, recorded: &[u8]) -> Result<Vec<Event>, Error> {
+        let target = self.endpoint.target(&call.generation.model);
+        reading::play(reading::Reader::new(target.clone(), stream::Chunks::new(target)), recorded)
+    }
+
     async fn ask(&self, target: &Target, call: &Call, streamed: bool) -> Result<Response, Error> {
-        let body = request::body(target, &call.generation, streamed, &self.endpoint.known.quirks)?;
+        let body = self.body(call, streamed)?;
         let request = self.endpoint.post(target, "/chat/completions", body, call.connect_timeout)?;
         self.endpoint.send(target, request).await
     }

@@ -34,7 +34,7 @@ pub(crate) struct Turn {
     pub(crate) parts: Vec<Part>,
 }
 
-/// What the system says, and the turns. Messages of one speaker in a row are one turn;
+/// What the system says, and the turns, for the format called `own`. Messages of one speaker in a row are one turn;
 /// what tools gave stands before all else in the user's.
 ///
 /// `house` is whose thoughts can go back; see [`super::HOUSES`].

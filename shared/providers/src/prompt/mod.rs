@@ -22,13 +22,12 @@ pub(crate) use self::part::{Called, Part, Source, Text};
 pub(crate) use self::tool::{Choice, Tool};
 
 /// Names of the objects whose fields go out as they are, each to its own format.
-const OWN: [&str; 3] = ["anthropic", "gemini", "bedrock"];
+pub(crate) const OWN: [&str; 3] = ["anthropic", "gemini", "bedrock"];
 
 /// The `format` of a thought that Gemini signed, in OpenRouter's words.
 pub(crate) const GEMINI_THOUGHTS: &str = "google-gemini-v1";
 /// Whose signed thoughts each of [`OWN`] takes back, by how the names of their formats begin.
-/// What Bedrock serves are mostly Anthropic's models.
-const HOUSES: [(&str, &str); 3] = [("anthropic", "anthropic-"), ("gemini", "google-"), ("bedrock", "anthropic-")];
+const HOUSES: [(&str, &str); 3] = [("anthropic", "anthropic-"), ("gemini", "google-"), ("bedrock", "bedrock-")];
 
 /// Fields that every format understands or that are read here.
 const READ: [&str; 27] = [
@@ -136,7 +135,7 @@ impl Prompt {
     /// fault: it is dropped, and the client is told.
     pub(crate) fn read(generation: &Generation, own: &str) -> Result<Self, Faults> {
         let mut fields = Fields { faults: Faults::default(), fields: parsed(generation) };
-        let mut prompt = Self { own: fields.own(own), unknown: fields.unknown(), ..Self::default() };
+        let mut prompt = Self { own: fields.own(own), unknown: fields.unknown(own), ..Self::default() };
         fields.refuse_what_nobody_else_can();
         prompt.read_settings(&mut fields);
         let (tools, choice) = tool::read(&fields.fields, &mut fields.faults);
@@ -210,8 +209,8 @@ impl Fields {
         self.typed(own, "an object", |value| value.as_object().cloned()).unwrap_or_default()
     }
 
-    fn unknown(&self) -> Vec<String> {
-        let known = |name: &str| READ.contains(&name) || OWN.contains(&name);
+    fn unknown(&self, own: &str) -> Vec<String> {
+        let known = |name: &str| READ.contains(&name) || name == own;
         let said = self.fields.iter().filter(|(name, value)| !value.is_null() && !known(name));
         said.map(|(name, _)| name.clone()).collect()
     }
@@ -303,7 +302,7 @@ mod tests {
         assert_eq!((prompt.max_tokens, prompt.stop.as_slice()), (Some(6), &["x".to_owned()][..]));
         assert_eq!((prompt.temperature, prompt.logprobs), (Some(0.5), Some(2)));
         assert_eq!(prompt.own, json!({"a": 1}).as_object().cloned().unwrap());
-        assert_eq!(prompt.unknown, ["logit_bias"]);
+        assert_eq!(prompt.unknown, ["gemini", "logit_bias"]);
     }
 
     #[test]

@@ -73,6 +73,10 @@ const RESPONSE_FIELDS: [&str; 21] = [
     "x_unknown",
 ];
 
+const EMBEDDINGS: &str = "/v1/embeddings";
+
+const EMBEDDING_FIELDS: [&str; 6] = ["model", "input", "dimensions", "encoding_format", "user", "x_unknown"];
+
 const HEADERS: [&str; 6] =
     ["idempotency-key", "if-match", "turnwise-delivery", "turnwise-on-busy", "prefer", "content-type"];
 
@@ -81,6 +85,10 @@ fn value() -> impl Strategy<Value = Value> {
     let known = [
         json!("hello"),
         json!("local/echo"),
+        json!("local/hash-embedding"),
+        json!("base64"),
+        json!([1, 2, 3]),
+        json!([[1], [2]]),
         json!("null"),
         json!(true),
         json!(0),
@@ -152,10 +160,11 @@ fn run<S: Strategy>(strategy: S, send: impl AsyncFn(&TestApp, S::Value)) {
 
 #[test]
 fn random_bodies_get_answers_or_errors_of_the_client() {
-    let bodies = (body(&CHAT_FIELDS), body(&COMPLETION_FIELDS), body(&RESPONSE_FIELDS));
-    run(bodies, async |app, (chat, completion, response)| {
+    let bodies = (body(&CHAT_FIELDS), body(&COMPLETION_FIELDS), body(&RESPONSE_FIELDS), body(&EMBEDDING_FIELDS));
+    run(bodies, async |app, (chat, completion, response, embedding)| {
         let responses = LIKE_RESPONSES.map(|path| (path, &response));
-        for (path, body) in [(CHAT, &chat), (COMPLETIONS, &completion)].into_iter().chain(responses) {
+        let others = [(CHAT, &chat), (COMPLETIONS, &completion), (EMBEDDINGS, &embedding)];
+        for (path, body) in others.into_iter().chain(responses) {
             check(&app.post(path, body).await, body);
         }
     });
@@ -164,7 +173,7 @@ fn random_bodies_get_answers_or_errors_of_the_client() {
 #[test]
 fn random_bytes_get_errors_of_the_client() {
     run(prop::collection::vec(any::<u8>(), 0..64), async |app, bytes| {
-        for path in ROUTES.into_iter().chain(LIKE_RESPONSES) {
+        for path in ROUTES.into_iter().chain(LIKE_RESPONSES).chain([EMBEDDINGS]) {
             let reply = Reply::of(app.request(Method::POST, path).body(bytes.clone())).await;
             check(&reply, &bytes);
             assert_eq!(reply.status, 400, "{bytes:?}");

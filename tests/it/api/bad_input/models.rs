@@ -23,7 +23,7 @@ async fn check_unknown(model: &str, part: &str) {
 
 #[tokio::test]
 async fn an_unknown_model_is_told_its_neighbours() {
-    check_unknown("local/eco", "Did you mean local/echo?").await;
+    check_unknown("local/eco", "Did you mean local/echo").await;
     check_unknown("zzz", "There is no model \\\"zzz\\\".").await;
     check_unknown("nobody/zzz", "There is no model \\\"nobody/zzz\\\".").await;
 }
@@ -44,7 +44,7 @@ async fn the_error_is_openais_with_what_its_clients_ignore() {
       "error": {
         "category": "NOT_FOUND_ERROR",
         "code": "model_not_found",
-        "message": "There is no model \"local/eco\". Did you mean local/echo?",
+        "message": "There is no model \"local/eco\". Did you mean local/echo, local/hash-embedding?",
         "param": "model",
         "request_id": "[request_id]",
         "retry_after_s": null,

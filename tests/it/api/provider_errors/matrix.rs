@@ -15,6 +15,7 @@ const OPENAI: Upstream = Upstream("openai", "/v1", "openai/gpt-4o-mini");
 const ANTHROPIC: Upstream = Upstream("anthropic", "", "anthropic/claude-sonnet-4-5");
 const GEMINI: Upstream = Upstream("gemini", "/v1beta", "gemini/gemini-2.5-flash");
 const OPENROUTER: Upstream = Upstream("openrouter", "/api/v1", "openrouter/openai/gpt-4o-mini");
+const BEDROCK: Upstream = Upstream("bedrock", "", "bedrock/anthropic.claude-3-haiku-20240307-v1:0");
 const OLLAMA: Upstream = Upstream("ollama", "/v1", "ollama/llama3");
 
 /// What the client gets: status, category, code, severity, `retryable`.
@@ -182,7 +183,6 @@ async fn an_error_among_the_events_of_openrouter() {
     }
 }
 
-/// As its endpoint for OpenAI's format shows them.
 #[tokio::test]
 async fn bedrock() {
     let error = |status: u16, name: &str| {
@@ -196,7 +196,7 @@ async fn bedrock() {
         (error(424, "ModelErrorException"), UPSTREAM),
         (error(403, "AccessDeniedException"), DENIED),
     ] {
-        check(OPENAI, script, expected).await;
+        check(BEDROCK, script, expected).await;
     }
 }
 
@@ -216,7 +216,7 @@ async fn ollama() {
 
 #[tokio::test]
 async fn the_refusal_of_our_key_is_never_the_refusal_of_the_clients() {
-    for upstream in [OPENAI, ANTHROPIC, GEMINI, OPENROUTER, OLLAMA] {
+    for upstream in [OPENAI, ANTHROPIC, GEMINI, OPENROUTER, BEDROCK, OLLAMA] {
         for body in [json!(null), json!("no"), json!({"error": {"code": 401, "type": "authentication_error"}})] {
             for stream in [false, true] {
                 let (app, _provider) = start(upstream, &Script::refuse_with(401, &body), false).await;

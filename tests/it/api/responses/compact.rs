@@ -356,7 +356,7 @@ async fn every_fault_is_told_at_once_and_nothing_is_done() {
         (asking(""), "input"),
         (asking(json!([])), "input"),
         (with(asking("a"), "background", true), "background"),
-        (with(with(asking("hello"), "model", UNKNOWN), "instructions", "a".repeat(90_000)), "instructions"),
+        (with(with(asking("hello"), "model", UNKNOWN), "instructions", "word ".repeat(24_000)), "instructions"),
     ] {
         check_error(&app.post(COMPACT, &body).await, 400, "invalid_request", field);
     }
@@ -381,7 +381,7 @@ async fn too_much_for_all_requests_is_refused() {
     let items: Vec<Value> = (0..11).map(|_| json!({"role": "user", "content": "word ".repeat(PART / 5)})).collect();
     compact(&app, &with(asking(items), "model", UNKNOWN)).await;
     assert!(app.provider.calls() <= MAX_COMPACTION_ROUNDS);
-    let full = with(asking("a"), "instructions", "i".repeat(82_000));
+    let full = with(asking("a"), "instructions", "word ".repeat(18_000));
     let body = with(with(full, "model", UNKNOWN), "input", "word ".repeat(60_000));
     check_error(&app.post(COMPACT, &body).await, 400, "invalid_request", "input");
 }

@@ -1,8 +1,10 @@
 //! Tokens of requests that are not made.
 
 use serde_json::{Value, json};
+use turnwise_core::generation::Generation;
+use turnwise_core::json::raw_fields;
 use turnwise_core::limits::MAX_HISTORY_TURNS;
-use turnwise_core::usage::estimate_tokens;
+use turnwise_providers::count::{Count, with_tokenizers};
 use turnwise_tests::app::{Reply, TestApp};
 
 use super::schema::check;
@@ -20,12 +22,50 @@ async fn count(app: &TestApp, body: &Value) -> u64 {
     counted(&app.post(INPUT_TOKENS, body).await)
 }
 
-/// What the provider was sent last, in tokens.
+/// What the provider was sent last, in the tokens of its model's own tokenizer.
 fn sent(app: &TestApp) -> u64 {
-    let request = app.provider.requests().pop().unwrap().body;
-    let messages = request["messages"].as_array().unwrap().iter().map(|message| estimate_tokens(&message.to_string()));
-    let beside = ["tools", "response_format"].iter().filter_map(|name| request.get(*name));
-    messages.sum::<u64>() + beside.map(|value| estimate_tokens(&value.to_string())).sum::<u64>()
+    let request = app.provider.requests().pop().unwrap();
+    let model = request.body["model"].as_str().unwrap().to_owned();
+    let fields = raw_fields(request.body.to_string().as_bytes()).unwrap();
+    with_tokenizers("openai", &model, &Generation { model: model.clone(), fields }).unwrap().tokens
+}
+
+#[tokio::test]
+async fn it_is_exact_for_models_whose_tokenizer_is_public() {
+    let app = TestApp::start().await;
+    // One token each: the role and the word; three around the message, three before the answer.
+    assert_eq!(count(&app, &asking("hello")).await, 8);
+    let newer = "Привет, как дела?";
+    assert_eq!(count(&app, &asking(newer)).await, 7 + 6);
+    // An older tokenizer makes more of the same.
+    assert_eq!(count(&app, &with(asking(newer), "model", "openai/gpt-4")).await, 7 + 8);
+    // The echo's token is four characters, and it counts as it answers.
+    let echo = with(asking("hello"), "model", "local/echo");
+    let answered = respond(&app, &with(echo.clone(), "store", false)).await;
+    assert_eq!(count(&app, &echo).await, answered["usage"]["input_tokens"]);
+}
+
+#[tokio::test]
+async fn another_models_tokens_are_estimated_on_the_side_of_too_many() {
+    let app = TestApp::start().await;
+    let text = include_str!("../../../fixtures/texts/english.txt");
+    let known = count(&app, &asking(text)).await;
+    let unknown = count(&app, &with(asking(text), "model", "openai/unheard-of")).await;
+    assert!((known..known * 3 / 2).contains(&unknown), "{known} {unknown}");
+}
+
+#[tokio::test]
+async fn the_engine_says_whether_a_count_is_exact() {
+    let app = TestApp::start().await;
+    let of = async |model: &str, fields: Value| {
+        let fields = raw_fields(fields.to_string().as_bytes()).unwrap();
+        app.engine.count_tokens(Some(model), &fields).await.unwrap()
+    };
+    let messages = json!([{"role": "user", "content": "hello"}]);
+    let plain = json!({"messages": messages});
+    assert_eq!(of("gpt-4o-mini", plain.clone()).await, Count { tokens: 8, is_exact: true });
+    assert!(!of("gpt-4o-mini", json!({"messages": messages, "tools": [{"type": "function"}]})).await.is_exact);
+    assert!(!of("openai/unheard-of", plain).await.is_exact);
 }
 
 #[tokio::test]
@@ -73,8 +113,8 @@ async fn nothing_is_needed_and_how_to_answer_does_not_matter() {
 #[tokio::test]
 async fn more_than_a_model_takes_is_counted_all_the_same() {
     let app = TestApp::start().await;
-    let body = with(asking("word ".repeat(150_000)), "store", false);
-    assert!(count(&app, &body).await > 128_000);
+    let body = with(asking("x ".repeat(300_000)), "store", false);
+    assert!(count(&app, &body).await > 300_000);
     check_error(&app.post(RESPONSES, &body).await, 400, "context_length_exceeded", "input");
 }
 

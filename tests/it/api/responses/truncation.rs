@@ -1,17 +1,17 @@
 //! A conversation goes along whole, or as much of it as the request allows to be cut.
 
 use serde_json::{Value, json};
+use turnwise_core::json::RawMap;
 use turnwise_core::limits::MAX_HISTORY_TURNS;
+use turnwise_core::tokens::count;
 use turnwise_tests::app::{Reply, TestApp};
 use turnwise_tests::scripted::Script;
 
 use super::{CHAT, RESPONSES, after, asking, check_error, get, ok, respond, sent, with};
 
-/// A model with 128,000 tokens, and three quarters of them in characters.
-const CONTEXT_CHARS: usize = 4 * 128_000;
-
-/// Characters of a message around its text, beside the two messages of one exchange.
-const AROUND: usize = 32;
+/// Tokens of the model's context, and as many of an estimate as its error may explain.
+const CONTEXT: u64 = 128_000;
+const SURELY: u64 = 192_000;
 
 fn in_conversation(text: &str, truncation: &str) -> Value {
     with(with(asking(text), "conversation", "s"), "truncation", truncation)
@@ -76,19 +76,29 @@ async fn more_turns_than_a_chat_remembers_go_along() {
     }
 }
 
-/// Words of so many characters in all.
-fn words(chars: usize) -> String {
-    let text = "word ".repeat(chars / 5 + 1);
-    text[..chars].to_owned()
+/// A text that makes a request of so many tokens, as estimated.
+fn text_of(tokens: u64) -> String {
+    let estimated = |words: usize| {
+        let messages = [json!({"role": "user", "content": "x ".repeat(words)})];
+        count(&messages, &RawMap::new()).total()
+    };
+    // A word is three quarters of a token, so that none is passed over.
+    let (mut few, mut many) = (0, usize::try_from(tokens).unwrap() * 2);
+    while few < many {
+        let middle = usize::midpoint(few, many);
+        if estimated(middle) < tokens { few = middle + 1 } else { many = middle }
+    }
+    assert_eq!(estimated(few), tokens);
+    "x ".repeat(few)
 }
 
 #[tokio::test]
-async fn what_the_model_takes_goes_along_and_more_is_refused() {
+async fn what_the_model_may_take_goes_along_and_what_it_surely_does_not_is_refused() {
     let app = TestApp::start().await;
-    let unstored = |chars: usize| with(asking(words(chars)), "store", false);
-    let fits = CONTEXT_CHARS - AROUND;
-    respond(&app, &unstored(fits)).await;
-    let too_long = unstored(fits + 8);
+    let unstored = |tokens: u64| with(asking(text_of(tokens)), "store", false);
+    let fits = unstored(SURELY);
+    respond(&app, &fits).await;
+    let too_long = unstored(SURELY + 1);
     for headers in [&[][..], &[("idempotency-key", "k")]] {
         let reply = app.post_with(RESPONSES, headers, &too_long).await;
         check_too_long(&reply);
@@ -96,12 +106,16 @@ async fn what_the_model_takes_goes_along_and_more_is_refused() {
     }
     // What is said before everything, and what goes beside it, counts too.
     let tools = json!([{"type": "function", "name": "f", "description": "d".repeat(100)}]);
-    check_too_long(&app.post(RESPONSES, &with(unstored(fits), "tools", tools)).await);
-    check_too_long(&app.post(RESPONSES, &with(unstored(fits), "instructions", "Be brief.")).await);
+    check_too_long(&app.post(RESPONSES, &with(fits.clone(), "tools", tools)).await);
+    check_too_long(&app.post(RESPONSES, &with(fits, "instructions", "Be brief.")).await);
     assert_eq!(app.provider.calls(), 1);
-    // Nobody knows what another model takes, and what is new is never cut.
-    respond(&app, &with(too_long.clone(), "model", "openai/unheard-of")).await;
-    respond(&app, &with(too_long, "truncation", "auto")).await;
+    // What is new is never cut, and to leave out what was said before does not help.
+    let alone = app.post(RESPONSES, &with(too_long.clone(), "truncation", "auto")).await;
+    check_error(&alone, 400, "context_length_exceeded", "input");
+    assert!(alone.text().contains("The input and what goes with it are about 192001 tokens"), "{}", alone.text());
+    assert_eq!(app.provider.calls(), 1);
+    // Nobody knows what another model takes.
+    respond(&app, &with(too_long, "model", "openai/unheard-of")).await;
 }
 
 #[tokio::test]
@@ -142,7 +156,8 @@ async fn what_fills_more_than_a_page_of_the_table_goes_along_whole() {
 #[tokio::test]
 async fn what_was_said_before_counts_as_well() {
     let app = TestApp::start().await;
-    let half = words(CONTEXT_CHARS * 2 / 5);
+    // Two of them may fit, three do not.
+    let half = text_of(CONTEXT * 11 / 20);
     let first = respond(&app, &asking(half.clone())).await;
     let second = respond(&app, &after(&first, half.clone())).await;
     check_too_long(&app.post(RESPONSES, &after(&second, half.clone())).await);

@@ -6,13 +6,14 @@ use turnwise_core::items::response_id;
 use turnwise_core::limits::NUMBERS_PER_STREAM;
 use turnwise_tests::app::{Events, Reply, Sse, TestApp};
 
-use crate::api::{CHAT, COMPLETIONS, with};
+use crate::api::{CHAT, COMPLETIONS, MESSAGES, with};
 
 /// Which route's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::api) enum Shape {
     Chat,
     Completions,
+    Messages,
     Responses,
 }
 
@@ -26,20 +27,29 @@ pub(in crate::api) enum Way {
 }
 
 impl Shape {
-    pub(in crate::api) const ALL: [Self; 3] = [Self::Chat, Self::Completions, Self::Responses];
+    pub(in crate::api) const ALL: [Self; 4] = [Self::Chat, Self::Completions, Self::Messages, Self::Responses];
 
     pub(in crate::api) const fn path(self) -> &'static str {
         match self {
             Self::Chat => CHAT,
             Self::Completions => COMPLETIONS,
+            Self::Messages => MESSAGES,
             Self::Responses => "/v1/responses",
+        }
+    }
+
+    /// The header that says whose clients ask, where it is needed.
+    pub(in crate::api) const fn standard(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Messages => Some(("anthropic-version", "2023-06-01")),
+            Self::Chat | Self::Completions | Self::Responses => None,
         }
     }
 
     /// How a stream is resumed.
     pub(in crate::api) const fn ways(self) -> &'static [Way] {
         match self {
-            Self::Chat | Self::Completions => &[Way::Post, Way::Get],
+            Self::Chat | Self::Completions | Self::Messages => &[Way::Post, Way::Get],
             Self::Responses => &[Way::Get],
         }
     }
@@ -70,6 +80,8 @@ impl Asked {
             // What is looked at by its address has the usage.
             Shape::Completions => json!({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": message}],
                 "stream_options": {"include_usage": true}}),
+            Shape::Messages => json!({"model": "gpt-4o-mini", "max_tokens": 1000,
+                "messages": [{"role": "user", "content": message}]}),
             Shape::Responses => json!({"model": "gpt-4o-mini", "input": message}),
         };
         for (name, value) in fields.as_object().into_iter().flatten() {
@@ -102,7 +114,7 @@ impl Asked {
     fn address(&self, turn: &str) -> String {
         assert_ne!(turn, "", "a reply names its turn: {self:?}");
         match self.shape {
-            Shape::Chat | Shape::Completions => format!("/v1/turns/{turn}"),
+            Shape::Chat | Shape::Completions | Shape::Messages => format!("/v1/turns/{turn}"),
             Shape::Responses => {
                 let key = TurnKey::parse("turnwise-turn", turn).expect("a key").expect("a turn's key");
                 format!("/v1/responses/{}", response_id(&key))
@@ -146,8 +158,8 @@ impl Stream {
                 let after = after.map(|after| format!("&starting_after={after}")).unwrap_or_default();
                 app.follow(&format!("{}?stream=true{flag}{after}", self.address), &[]).await
             }
-            (Way::Get, Shape::Chat | Shape::Completions) => {
-                let headers: Vec<_> = last.into_iter().collect();
+            (Way::Get, shape @ (Shape::Chat | Shape::Completions | Shape::Messages)) => {
+                let headers: Vec<_> = shape.standard().into_iter().chain(last).collect();
                 app.follow(&format!("{}?stream=true{flag}", self.address), &headers).await
             }
         }
@@ -170,6 +182,17 @@ pub(in crate::api) fn numbers(events: &[Sse]) -> Vec<u64> {
 /// What is left of a stream for a client that has seen the event `after`.
 pub(in crate::api) fn tail(whole: &[Sse], after: Option<u64>) -> Vec<Sse> {
     whole.iter().filter(|event| number(event).is_none_or(|number| Some(number) > after)).cloned().collect()
+}
+
+/// The events without the model that a message's beginning names: of a turn that failed for
+/// good it is not kept.
+pub(in crate::api) fn nameless(mut events: Vec<Sse>) -> Vec<Sse> {
+    for event in events.iter_mut().filter(|event| event.event == "message_start") {
+        let mut body = event.json();
+        body["message"]["model"] = Value::Null;
+        event.data = body.to_string();
+    }
+    events
 }
 
 /// Checks that the events are those of the stream `stream`, all of them from its first one.

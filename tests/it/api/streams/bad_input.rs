@@ -48,7 +48,7 @@ async fn what_is_no_number_is_told_with_the_fields_name() {
                     let reply = app.get(&format!("{path}&starting_after={}", bad.replace(' ', "%20"))).await;
                     check_error(&reply, 400, "invalid_request", "starting_after");
                 }
-                Shape::Chat | Shape::Completions => {
+                Shape::Chat | Shape::Completions | Shape::Messages => {
                     let reply = get(&app, &path, &[(LAST_EVENT_ID, bad)]).await;
                     check_error(&reply, 400, "invalid_request", LAST_EVENT_ID);
                     check_error(&post(&app, &stream, bad).await, 400, "invalid_request", LAST_EVENT_ID);

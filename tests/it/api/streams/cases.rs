@@ -65,6 +65,7 @@ pub(in crate::api) fn echo_cases() -> Vec<Case> {
         case("text", Fate::Answered, |_| json!({})),
         case("thought", Fate::Answered, |shape| match shape {
             Shape::Chat | Shape::Completions => json!({"reasoning_effort": "low"}),
+            Shape::Messages => json!({"output_config": {"effort": "low"}}),
             Shape::Responses => json!({"reasoning": {"effort": "low"}}),
         }),
         case("refusal", Fate::Answered, |_| json!({"echo_refusal": true})),
@@ -72,12 +73,14 @@ pub(in crate::api) fn echo_cases() -> Vec<Case> {
         case("json", Fate::Answered, |shape| match shape {
             Shape::Chat | Shape::Completions => json!({"response_format": {"type": "json_schema",
                 "json_schema": {"name": "place", "schema": place()}}}),
+            Shape::Messages => json!({"output_format": {"type": "json_schema", "schema": place()}}),
             Shape::Responses => {
                 json!({"text": {"format": {"type": "json_schema", "name": "place", "schema": place()}}})
             }
         }),
         case("cut", Fate::Answered, |shape| match shape {
             Shape::Chat | Shape::Completions => json!({"max_completion_tokens": 16}),
+            Shape::Messages => json!({"max_tokens": 16}),
             Shape::Responses => json!({"max_output_tokens": 16}),
         }),
         case("broken", Fate::Failed, |_| json!({"echo_fail_after": 3})),
@@ -118,6 +121,7 @@ fn tool(shape: Shape, name: &str) -> Value {
         Shape::Chat | Shape::Completions => {
             json!({"type": "function", "function": {"name": name, "parameters": place()}})
         }
+        Shape::Messages => json!({"name": name, "input_schema": place()}),
         Shape::Responses => json!({"type": "function", "name": name, "parameters": place()}),
     }
 }

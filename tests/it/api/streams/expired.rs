@@ -37,14 +37,14 @@ async fn check(case: &Case, shape: Shape) {
             let seen = after < prelude(shape) as u64;
             match shape {
                 // What was seen is the same in both.
-                Shape::Chat | Shape::Responses if seen => {
+                Shape::Chat | Shape::Messages | Shape::Responses if seen => {
                     let rest = tail(&rebuilt, Some(first + after));
                     assert_eq!(stream.read(&other, *way, Some(after)).await, rest, "{after}");
                 }
                 Shape::Chat | Shape::Responses => {
                     assert_eq!(stream.read(&other, *way, Some(after)).await, summed_up(&rebuilt), "{after}");
                 }
-                Shape::Completions => check_incomplete(&stream, &other, *way, after).await,
+                Shape::Completions | Shape::Messages => check_incomplete(&stream, &other, *way, after).await,
             }
         }
     }
@@ -73,6 +73,11 @@ async fn a_chat_whose_log_is_gone_ends_with_its_turn() {
 #[tokio::test]
 async fn a_completion_whose_log_is_gone_is_not_gone_on_with() {
     check_all(Shape::Completions).await;
+}
+
+#[tokio::test]
+async fn a_message_whose_log_is_gone_is_not_gone_on_with() {
+    check_all(Shape::Messages).await;
 }
 
 #[tokio::test]

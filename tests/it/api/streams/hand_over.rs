@@ -44,7 +44,9 @@ async fn check(shape: Shape, way: Way) {
             assert_eq!(number(&cut[error]), last, "the error is no part of the stream");
             assert_eq!(cut[error + 1..].iter().map(|event| event.data.as_str()).collect::<Vec<_>>(), ["[DONE]"]);
         }
-        Shape::Chat | Shape::Completions => assert_eq!((number(&cut[error]), cut.len()), (None, error + 1)),
+        Shape::Chat | Shape::Completions | Shape::Messages => {
+            assert_eq!((number(&cut[error]), cut.len()), (None, error + 1))
+        }
     }
     assert_eq!(cut[error].json()["error"]["retryable"], true);
 

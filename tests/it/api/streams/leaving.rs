@@ -57,7 +57,7 @@ async fn a_client_that_does_not_read_gets_all_of_it_in_order() {
 const fn committed(shape: Shape) -> &'static str {
     match shape {
         Shape::Responses => "completed",
-        Shape::Chat | Shape::Completions => "COMPLETED",
+        Shape::Chat | Shape::Completions | Shape::Messages => "COMPLETED",
     }
 }
 
@@ -67,6 +67,7 @@ fn delta(event: &Sse) -> Option<String> {
     let text = match event.event.as_str() {
         "delta" => &body["text"],
         "response.output_text.delta" => &body["delta"],
+        "content_block_delta" => &body["delta"]["text"],
         _ => &body["choices"][0]["delta"]["content"],
     };
     text.as_str().filter(|text| !text.is_empty()).map(str::to_owned)

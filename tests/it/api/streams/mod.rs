@@ -17,7 +17,7 @@ mod whole;
 
 use turnwise_tests::app::{Events, Sse, TestApp};
 
-pub(super) use self::asked::{Asked, Shape, Stream, Way, check_numbers, number, numbers, tail};
+pub(super) use self::asked::{Asked, Shape, Stream, Way, check_numbers, nameless, number, numbers, tail};
 pub(super) use self::cases::{Case, Fate, echo_cases, scripted_cases};
 
 /// The next `count` events.

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use turnwise_tests::app::{Reply, Sse, TestApp};
 
 use super::{Asked, Case, Fate, Shape, Stream, Way, check_numbers, echo_cases, numbers, scripted_cases, tail};
+use crate::api::messages::put_together;
 use crate::api::responses::stream::check_stream;
 
 /// What is read behind each event is the rest of `whole`.
@@ -25,6 +26,7 @@ fn check_whole(shape: Shape, whole: &[Sse]) {
     check_numbers(whole, 1);
     match shape {
         Shape::Responses => drop(check_stream(whole)),
+        Shape::Messages => assert_eq!(whole[0].event, "message_start"),
         Shape::Chat | Shape::Completions => assert!(!whole.is_empty(), "{shape:?}"),
     }
 }
@@ -61,7 +63,10 @@ fn check_end(shape: Shape, whole: &[Sse], reply: &Reply) {
         (Shape::Chat, 200) => assert_eq!(whole.last().unwrap().data, reply.text()),
         (Shape::Responses, 200) => assert_eq!(whole[whole.len() - 2].json()["response"], reply.json()),
         (Shape::Completions, 200) => assert_eq!(whole.last().unwrap().data, "[DONE]"),
-        (Shape::Chat | Shape::Completions, _) => assert_eq!(whole.last().unwrap().json(), reply.json()),
+        (Shape::Messages, 200) => assert_eq!(put_together(whole), reply.json()),
+        (Shape::Chat | Shape::Completions | Shape::Messages, _) => {
+            assert_eq!(whole.last().unwrap().json(), reply.json())
+        }
         (Shape::Responses, _) => {
             let error = whole[whole.len() - 3].json()["error"].clone();
             assert_eq!(error["code"], reply.json()["error"]["code"]);
@@ -85,6 +90,11 @@ async fn a_chat_goes_on_behind_each_of_its_events() {
 #[tokio::test]
 async fn a_completion_goes_on_behind_each_of_its_chunks() {
     check_all(Shape::Completions).await;
+}
+
+#[tokio::test]
+async fn a_message_goes_on_behind_each_of_its_events() {
+    check_all(Shape::Messages).await;
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use serde_json::json;
 use turnwise_core::id::TurnKey;
 use turnwise_core::items::{ResponseHead, ResponseStream};
 use turnwise_core::json::RawMap;
+use turnwise_core::messages::{MessageHead, MessageStream};
 use turnwise_core::time::Timestamp;
 use turnwise_tests::app::{Events, TestApp};
 use turnwise_tests::scripted::Gate;
@@ -24,6 +25,12 @@ pub(super) fn shown(shape: Shape, case: &Case, deltas: usize) -> usize {
         Shape::Chat => 1 + sent.iter().filter(|delta| delta["content"].is_string()).count(),
         // The chunk that says who speaks comes with the first that says something.
         Shape::Completions => deltas + usize::from(deltas > 0),
+        Shape::Messages => {
+            let mut stream = MessageStream::new(MessageHead { id: String::new(), model: String::new() });
+            let prelude = usize::from(stream.begin(1).number == 0);
+            let chunks = sent.iter().map(|delta| json!({"choices": [{"index": 0, "delta": delta}]}));
+            prelude + chunks.map(|chunk| stream.chunk(&chunk).len()).sum::<usize>()
+        }
         Shape::Responses => {
             let head = ResponseHead {
                 key: TurnKey::parse("key", "s:1").unwrap().unwrap(),
@@ -101,6 +108,11 @@ async fn a_running_chat_goes_on_behind_each_of_its_events() {
 #[tokio::test]
 async fn a_running_completion_goes_on_behind_each_of_its_chunks() {
     check_all(Shape::Completions).await;
+}
+
+#[tokio::test]
+async fn a_running_message_goes_on_behind_each_of_its_events() {
+    check_all(Shape::Messages).await;
 }
 
 #[tokio::test]

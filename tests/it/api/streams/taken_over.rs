@@ -19,7 +19,7 @@ const SECOND: u64 = NUMBERS_PER_STREAM;
 /// Events before anything that the model says.
 pub(super) const fn prelude(shape: Shape) -> usize {
     match shape {
-        Shape::Chat => 1,
+        Shape::Chat | Shape::Messages => 1,
         Shape::Completions => 0,
         Shape::Responses => 2,
     }
@@ -88,7 +88,9 @@ fn check_taken_over(shape: Shape, seen: &[Sse], rest: &[Sse]) {
             assert_eq!(super::number(error), seen.last().and_then(super::number), "{error:?}");
             assert_eq!(over.iter().map(|event| event.data.as_str()).collect::<Vec<_>>(), ["[DONE]"]);
         }
-        Shape::Chat | Shape::Completions => assert_eq!((error.id.as_str(), over), ("", &[][..]), "{error:?}"),
+        Shape::Chat | Shape::Completions | Shape::Messages => {
+            assert_eq!((error.id.as_str(), over), ("", &[][..]), "{error:?}")
+        }
     }
     let error = error.json()["error"].clone();
     assert_eq!((&error["code"], &error["retryable"]), (&json!("taken_over"), &json!(true)), "{error}");
@@ -99,7 +101,7 @@ fn check_taken_over(shape: Shape, seen: &[Sse], rest: &[Sse]) {
 fn check_restarted(shape: Shape, rest: &[Sse], new: &[Sse]) {
     match shape {
         Shape::Responses => assert_eq!(rest, new),
-        Shape::Chat => {
+        Shape::Chat | Shape::Messages => {
             assert_eq!((rest[0].event.as_str(), rest[0].id.as_str()), ("restarted", ""));
             assert_eq!(&rest[1..], new);
         }

@@ -72,12 +72,12 @@ async fn an_attempt_that_said_nothing_is_not_noticed() {
         app.provider.enqueue(Script::answer("at last"));
         let (fields, waits) = match shape {
             Shape::Responses => (json!({"background": true}), 3),
-            Shape::Chat | Shape::Completions => (json!({}), 1),
+            Shape::Chat | Shape::Completions | Shape::Messages => (json!({}), 1),
         };
         let asked = Asked::new(shape, "s:1", "hello", &fields);
         let (stream, mut events) = match shape {
             Shape::Responses => asked.begin(&app).await,
-            Shape::Chat | Shape::Completions => {
+            Shape::Chat | Shape::Completions | Shape::Messages => {
                 let headers = [("idempotency-key", "s:1"), ("prefer", "respond-async")];
                 assert_eq!(app.post_with(shape.path(), &headers, &asked.body).await.status, 202);
                 asked.begin(&app).await

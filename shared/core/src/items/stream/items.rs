@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::super::content::{Parts, refusal};
-use super::super::from_messages::{logprobs, unnamed_call};
+use super::super::from_messages::logprobs;
 use super::super::id::{ItemId, RowId};
 use super::super::kind::Kind;
 use super::ResponseHead;
 use crate::id::ConversationId;
-use crate::outline::{CallDelta, Delta, TextKind};
+use crate::outline::{CallDelta, Delta, TextKind, unnamed_call};
 
 /// Makes the events of items from chunks.
 #[derive(Debug)]

@@ -30,8 +30,8 @@ use crate::sse::{self, Resume};
 /// on `/v1/chat`; `on_busy` says nothing beside `previous_response_id`, as a response
 /// never waits for another one there: it forks.
 ///
-/// What was said before goes along whole, up to 100 turns; what is more than that, or more
-/// than the model takes, is refused with `context_length_exceeded`. With `truncation` `auto`
+/// What was said before goes along whole, up to 100 turns; what is more than that, or surely
+/// more than the model takes, is refused with `context_length_exceeded`. With `truncation` `auto`
 /// the newest turns go along that fill no more than three quarters of the model's context.
 #[utoipa::path(
     post, path = "/v1/responses", tag = "responses", request_body = Object,

@@ -18,15 +18,15 @@ use crate::error::{Error, ErrorBody};
 pub(crate) struct InputTokens {
     /// `response.input_tokens`.
     pub object: &'static str,
-    /// The tokens, as estimated.
+    /// The tokens, exact or estimated.
     pub input_tokens: u64,
 }
 
 /// Counts what `POST /v1/responses` with the same body would send to the model:
 /// instructions, what was said before, the input, tools, the format of the answer.
 ///
-/// An estimate: a token for every four characters, 765 for an image or a file. No model is
-/// called, nothing is stored. What is more than the model takes is counted all the same,
+/// Counted by the model's own tokenizer where that is public (OpenAI's models, `local/echo`),
+/// else estimated on the side of too many; 765 for an image or a file. Nothing is stored. What is more than the model takes is counted all the same,
 /// unless it is more than 100 turns; with `truncation` `auto` what fits is counted.
 #[utoipa::path(
     post, path = "/v1/responses/input_tokens", tag = "responses", request_body = Object,

@@ -8,23 +8,23 @@ use serde_json::value::RawValue;
 use crate::json::RawMap;
 
 /// The fields of the object `raw`.
-pub(super) fn fields(raw: &RawValue) -> Option<RawMap> {
+pub(crate) fn fields(raw: &RawValue) -> Option<RawMap> {
     serde_json::from_str(raw.get()).ok()
 }
 
 /// Those of `fields` that are called one of `names` and not null, as an object.
-pub(super) fn pick(fields: &RawMap, names: &[&str]) -> Box<RawValue> {
+pub(crate) fn pick(fields: &RawMap, names: &[&str]) -> Box<RawValue> {
     let picked = names.iter().filter_map(|name| Some((*name, fields.get(*name)?)));
     object(picked.filter(|(_, value)| value.get() != "null").map(|(name, value)| (name, value.clone())))
 }
 
 /// An object of parts that are written already.
-pub(super) fn object<'a>(fields: impl IntoIterator<Item = (&'a str, Box<RawValue>)>) -> Box<RawValue> {
+pub(crate) fn object<'a>(fields: impl IntoIterator<Item = (&'a str, Box<RawValue>)>) -> Box<RawValue> {
     written(&fields.into_iter().collect::<BTreeMap<_, _>>())
 }
 
 /// A list of parts that are written already.
-pub(super) fn list(items: &[Box<RawValue>]) -> Box<RawValue> {
+pub(crate) fn list(items: &[Box<RawValue>]) -> Box<RawValue> {
     written(items)
 }
 

@@ -6,31 +6,31 @@ use crate::fault::Faults;
 use crate::json::kind_of;
 
 /// The types a field may have, as they are called in a message.
-pub(super) const STRING: &str = "a string";
-pub(super) const OBJECT: &str = "an object";
-pub(super) const ARRAY: &str = "an array";
-pub(super) const BOOLEAN: &str = "true or false";
-pub(super) const NUMBER: &str = "a number";
+pub(crate) const STRING: &str = "a string";
+pub(crate) const OBJECT: &str = "an object";
+pub(crate) const ARRAY: &str = "an array";
+pub(crate) const BOOLEAN: &str = "true or false";
+pub(crate) const NUMBER: &str = "a number";
 
 /// What is said of a value that is not of the type it should be.
-pub(super) fn expected(kind: &str, value: &Value) -> String {
+pub(crate) fn expected(kind: &str, value: &Value) -> String {
     format!("Expected {kind}, got {}.", kind_of(value))
 }
 
 /// An object and its place in the request, `""` for the request itself. A field
 /// that is null counts as one that is not there.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     path: String,
     fields: &'a Map<String, Value>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(path: impl Into<String>, fields: &'a Map<String, Value>) -> Self {
+    pub(crate) fn new(path: impl Into<String>, fields: &'a Map<String, Value>) -> Self {
         Self { path: path.into(), fields }
     }
 
     /// The object `value`, or a fault.
-    pub(super) fn of(path: impl Into<String>, value: &'a Value, faults: &mut Faults) -> Option<Self> {
+    pub(crate) fn of(path: impl Into<String>, value: &'a Value, faults: &mut Faults) -> Option<Self> {
         let path = path.into();
         let Some(fields) = value.as_object() else {
             faults.add(path, expected(OBJECT, value));
@@ -39,28 +39,34 @@ impl<'a> Reader<'a> {
         Some(Self::new(path, fields))
     }
 
+    /// The objects of the list `values` at `path`, and a fault for each that is none.
+    pub(crate) fn list_of(path: &str, values: &'a [Value], faults: &mut Faults) -> Vec<Self> {
+        let objects = values.iter().enumerate();
+        objects.filter_map(|(index, value)| Self::of(format!("{path}[{index}]"), value, faults)).collect()
+    }
+
     /// The path of a field.
-    pub(super) fn at(&self, name: &str) -> String {
+    pub(crate) fn at(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
     /// The object's own path.
-    pub(super) fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
     /// A field that is there and not null.
-    pub(super) fn value(&self, name: &str) -> Option<&'a Value> {
+    pub(crate) fn value(&self, name: &str) -> Option<&'a Value> {
         self.fields.get(name).filter(|value| !value.is_null())
     }
 
     /// Whether a field is there and not null.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.value(name).is_some()
     }
 
     /// The object without the fields that are null.
-    pub(super) fn without_nulls(&self) -> Map<String, Value> {
+    pub(crate) fn without_nulls(&self) -> Map<String, Value> {
         self.fields
             .iter()
             .filter(|(_, value)| !value.is_null())
@@ -69,7 +75,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A field of a type; a fault if it is there and of another.
-    pub(super) fn typed<T>(
+    pub(crate) fn typed<T>(
         &self,
         name: &str,
         kind: &str,
@@ -85,36 +91,36 @@ impl<'a> Reader<'a> {
     }
 
     /// A text.
-    pub(super) fn text(&self, name: &str, faults: &mut Faults) -> Option<&'a str> {
+    pub(crate) fn text(&self, name: &str, faults: &mut Faults) -> Option<&'a str> {
         self.typed(name, STRING, Value::as_str, faults)
     }
 
     /// A list.
-    pub(super) fn list(&self, name: &str, faults: &mut Faults) -> Option<&'a [Value]> {
+    pub(crate) fn list(&self, name: &str, faults: &mut Faults) -> Option<&'a [Value]> {
         self.typed(name, ARRAY, |value| value.as_array().map(Vec::as_slice), faults)
     }
 
     /// An object.
-    pub(super) fn object(&self, name: &str, faults: &mut Faults) -> Option<Self> {
+    pub(crate) fn object(&self, name: &str, faults: &mut Faults) -> Option<Self> {
         let fields = self.typed(name, OBJECT, Value::as_object, faults)?;
         Some(Self::new(self.at(name), fields))
     }
 
     /// A fault for a field that is not there.
-    pub(super) fn require(&self, name: &str, faults: &mut Faults) {
+    pub(crate) fn require(&self, name: &str, faults: &mut Faults) {
         if !self.has(name) {
             faults.add(self.at(name), format!("The field {name} is required."));
         }
     }
 
     /// A text that must be there; it may be empty.
-    pub(super) fn required_text(&self, name: &str, faults: &mut Faults) -> Option<&'a str> {
+    pub(crate) fn required_text(&self, name: &str, faults: &mut Faults) -> Option<&'a str> {
         self.require(name, faults);
         self.text(name, faults)
     }
 
     /// A name that must be there and not be empty.
-    pub(super) fn required_name(&self, name: &str, faults: &mut Faults) -> Option<&'a str> {
+    pub(crate) fn required_name(&self, name: &str, faults: &mut Faults) -> Option<&'a str> {
         let text = self.required_text(name, faults)?;
         if text.is_empty() {
             faults.add(self.at(name), "Expected a string that is not empty.");
@@ -124,7 +130,7 @@ impl<'a> Reader<'a> {
     }
 
     /// One of some words.
-    pub(super) fn word(&self, name: &str, words: &[&str], faults: &mut Faults) -> Option<&'a str> {
+    pub(crate) fn word(&self, name: &str, words: &[&str], faults: &mut Faults) -> Option<&'a str> {
         let text = self.text(name, faults)?;
         if !words.contains(&text) {
             faults.add(self.at(name), one_of(words, text));
@@ -134,7 +140,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A number from `least` to `most`.
-    pub(super) fn number(&self, name: &str, least: f64, most: f64, faults: &mut Faults) -> Option<f64> {
+    pub(crate) fn number(&self, name: &str, least: f64, most: f64, faults: &mut Faults) -> Option<f64> {
         let number = self.typed(name, NUMBER, Value::as_f64, faults)?;
         if !(least..=most).contains(&number) {
             faults.add(self.at(name), format!("Expected a number from {least} to {most}, got {number}."));
@@ -144,7 +150,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A whole number from `least` to `most`.
-    pub(super) fn count(&self, name: &str, least: u64, most: u64, faults: &mut Faults) -> Option<u64> {
+    pub(crate) fn count(&self, name: &str, least: u64, most: u64, faults: &mut Faults) -> Option<u64> {
         let value = self.value(name)?;
         let count = value.as_u64().filter(|count| (least..=most).contains(count));
         if count.is_none() {
@@ -157,6 +163,6 @@ impl<'a> Reader<'a> {
 }
 
 /// What is said of a word that is none of those it could be.
-pub(super) fn one_of(words: &[&str], got: &str) -> String {
+pub(crate) fn one_of(words: &[&str], got: &str) -> String {
     format!("Expected one of {}, got {got:?}.", words.join(", "))
 }

@@ -1,22 +1,22 @@
 //! Every error's status, headers and body. The only place where an error becomes
 //! HTTP.
 //!
-//! The body is OpenAI's error object, which its clients read, and beside it what
-//! they ignore: category, severity, whether a retry may help.
+//! The body, in `body`, is an error object as the route's standard has it, and beside that
+//! what its clients ignore: category, severity, whether a retry may help.
+
+mod body;
 
 use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use turnwise_core::category::{Category, Details, Severity};
+use turnwise_core::category::{Category, Details};
 use turnwise_core::fault::Faults;
 use turnwise_core::limits::{MAX_BODY_BYTES, MAX_QUEUED_TURNS};
 use turnwise_core::turn::{CONVERSATION_DELETED, Failure, Outcome};
-use turnwise_core::window::CONTEXT_EXCEEDED;
 use turnwise_engine::turn::Facts;
-use utoipa::ToSchema;
 
+pub use self::body::{ErrorBody, ErrorObject, FaultBody, MessageErrorBody, Standard};
 use crate::context::{RequestContext, Trouble};
 
 /// Tells OpenAI's and Anthropic's clients whether to send a request again by themselves.
@@ -73,59 +73,6 @@ pub enum StreamEnd {
     HandedOver,
 }
 
-/// OpenAI's error object with our additions.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct ErrorBody {
-    /// The error.
-    pub error: ErrorObject,
-}
-
-/// What went wrong.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct ErrorObject {
-    /// A sentence that says what failed, for which input: for the developer.
-    pub message: String,
-    /// A sentence for the person who only uses the service.
-    pub user_message: String,
-    /// OpenAI's type of error.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The field at fault.
-    pub param: Option<String>,
-    /// Machine-readable code.
-    pub code: String,
-    /// One of twelve.
-    #[schema(value_type = String)]
-    pub category: Category,
-    /// For the operator.
-    #[schema(value_type = String)]
-    pub severity: Severity,
-    /// Whether the same request may succeed later.
-    pub retryable: bool,
-    /// Seconds to wait before that, where it is known.
-    pub retry_after_s: Option<f64>,
-    /// The request, to be found in the log.
-    pub request_id: String,
-    /// Every fault of an invalid request.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub faults: Vec<FaultBody>,
-    /// Whether a part of the answer had arrived.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub partial: Option<bool>,
-    /// That part.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub partial_text: Option<String>,
-}
-
-/// One fault of one field.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct FaultBody {
-    /// The field, as a JSON path.
-    pub field: String,
-    /// What is wrong with it.
-    pub message: String,
-}
-
 /// An error on its way out.
 struct Answer {
     status: StatusCode,
@@ -151,6 +98,7 @@ impl Answer {
                 retryable: profile.retry.may_help(),
                 retry_after_s: None,
                 request_id: String::new(),
+                status: profile.status,
                 faults: Vec::new(),
                 partial: None,
                 partial_text: None,
@@ -162,6 +110,7 @@ impl Answer {
 
     fn status(mut self, status: StatusCode) -> Self {
         self.status = status;
+        self.body.status = status.as_u16();
         self
     }
 
@@ -319,8 +268,8 @@ fn engine(error: &turnwise_engine::Error) -> Answer {
                 .code("field_too_large")
                 .param("input")
         }
-        Engine::ContextExceeded(too_long) => {
-            Answer::new(Category::ValidationError, too_long.to_string()).code(CONTEXT_EXCEEDED).param("input")
+        Engine::TooLong(too_long) => {
+            Answer::new(Category::ValidationError, too_long.to_string()).code(too_long.code()).param(too_long.field())
         }
         Engine::Model(unknown) => {
             Answer::new(Category::NotFoundError, unknown.to_string()).code("model_not_found").param("model")
@@ -417,8 +366,8 @@ fn failed(failure: &Failure, facts: Option<&Facts>, replayed: bool) -> Answer {
     let retryable = failure.outcome == Outcome::Retryable;
     let retry_after = failure.retry_after_ms.map(Duration::from_millis);
     let mut answer = Answer::new(failure.category, failure.message.clone()).code(&failure.code);
-    answer.status = status(failure.category.profile_of(&failure.code).status);
-    answer = answer.retry(retryable, retry_after.filter(|_| retryable));
+    let status = status(failure.category.profile_of(&failure.code).status);
+    answer = answer.status(status).retry(retryable, retry_after.filter(|_| retryable));
     answer.body.param.clone_from(&failure.param);
     answer.body.request_id.clone_from(&failure.request_id);
     answer.body.partial = Some(!failure.partial.is_empty());
@@ -500,7 +449,7 @@ pub(crate) async fn name_request(response: &mut Response, context: &RequestConte
     let Some(Pending(mut error, trouble)) = response.extensions_mut().remove::<Pending>() else { return };
     error.complete(context.id());
     context.note(|line| line.failed(trouble));
-    let body = serde_json::to_vec(&ErrorBody { error }).unwrap_or_default();
+    let body = context.standard().body(error);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     *response.body_mut() = body.into();
