@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use turnwise_core::category::Category;
 use turnwise_tests::process::{PATIENCE, Program, Server};
 use turnwise_tests::scripted::{Gate, Script, ScriptedProvider};
 
@@ -84,4 +85,25 @@ async fn turns_are_printed_as_they_happen() {
     assert!(line("c:held").contains("running"), "{printed}");
     assert_eq!(printed.matches("c:good").count(), 1, "once: {printed}");
     gate.open();
+}
+
+#[tokio::test]
+async fn an_error_is_explained_by_its_category_or_its_code() {
+    let provider = ScriptedProvider::start().await;
+    let (_folder, server) = start(&provider).await;
+    let explain = async |arguments: &[&str]| {
+        let arguments: Vec<&str> = ["explain"].into_iter().chain(arguments.iter().copied()).collect();
+        server.command(&arguments, PATIENCE).await
+    };
+    for word in ["RATE_LIMIT_ERROR", "rate-limit", "queue_full"] {
+        assert_eq!(explain(&[word]).await.unwrap(), Category::RateLimitError.page(), "{word}");
+    }
+    let all = explain(&[]).await.unwrap();
+    for category in Category::ALL {
+        assert!(all.contains(&format!("\n{category} ")), "{all}");
+    }
+    assert!(all.contains("conversation_busy"), "{all}");
+    let refusal = explain(&["quue_full"]).await.unwrap_err();
+    assert!(refusal.contains("did you mean queue_full"), "{refusal}");
+    assert!(explain(&["xyzzy"]).await.unwrap_err().contains("lists them all"));
 }

@@ -42,7 +42,7 @@ fn ordinary_dependencies(package: &Package) -> BTreeSet<&str> {
 }
 
 /// Source files of ours, with their path from the root.
-fn sources() -> Vec<(PathBuf, String)> {
+pub(super) fn sources() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders = vec![root()];
     while let Some(folder) = folders.pop() {

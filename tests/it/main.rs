@@ -11,6 +11,7 @@
 mod api;
 mod cli;
 mod crash;
+mod error_codes;
 mod faults;
 mod house;
 mod lambda;

@@ -7,11 +7,13 @@
 //! - [`chat`]: a conversation from the terminal; [`operate`]: locks, dead letters, turns
 //!   as they happen; [`client`]: the running server they talk to
 //! - [`verify`]: whether the providers take our keys
+//! - [`explain`]: what an error means
 
 mod banner;
 mod chat;
 mod client;
 mod database;
+mod explain;
 mod folder;
 mod key;
 mod operate;
@@ -37,6 +39,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::DeadLetters { command } => operate::dead_letters(&cli.settings, &command).await?,
         Command::Tail(options) => operate::tail(&cli.settings, &options).await?,
         Command::VerifyKeys(options) => return verify::run(&cli.settings, &options).await,
+        Command::Explain { name } => explain::run(name.as_deref())?,
         Command::Openapi => banner::print(&turnwise_http::openapi::document())?,
     }
     Ok(ExitCode::SUCCESS)

@@ -50,6 +50,12 @@ pub(crate) enum Command {
     /// Ask every configured provider whether it answers and takes its key: ends with 0 when all
     /// are fine, with 1 when one fails, with 2 when a setting is malformed.
     VerifyKeys(VerifyOptions),
+    /// Say what an error means, and what to do.
+    Explain {
+        /// A category or a code, as error bodies have them: `RATE_LIMIT_ERROR`, `queue_full`. All
+        /// of them are listed unless it is given.
+        name: Option<String>,
+    },
     /// Print the OpenAPI document.
     Openapi,
 }

@@ -195,6 +195,7 @@ fn failure(outcome: Outcome) -> Failure {
         param: None,
         retry_after_ms: None,
         is_spent: false,
+        asked: None,
         request_id: String::new(),
         partial: "kept".to_owned(),
     }

@@ -136,6 +136,7 @@ impl Work {
             param: None,
             retry_after_ms: None,
             is_spent: false,
+            asked: None,
             request_id: self.caller.request_id.clone(),
             partial: String::new(),
         }

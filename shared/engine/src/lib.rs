@@ -20,7 +20,7 @@
 //! - [`health`]: what the service stands on, asked one by one
 //! - [`clock`], [`random`], [`tasks`]: time, chance and background work, so that
 //!   tests can hold them in their hands
-//! - [`error`]: what a use case can answer instead
+//! - [`error`]: what a use case can answer instead; [`log_by_severity`]: its line in the log
 
 pub mod clock;
 pub mod conversations;
@@ -35,6 +35,7 @@ pub mod history;
 mod ledger;
 pub mod live;
 pub mod locks;
+mod log;
 mod measure;
 pub mod memory;
 pub mod models;

@@ -164,6 +164,7 @@ pub(crate) fn died() -> Failure {
         param: None,
         retry_after_ms: None,
         is_spent: false,
+        asked: None,
         request_id: String::new(),
         partial: String::new(),
     }

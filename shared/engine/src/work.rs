@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use turnwise_core::category::Severity;
 use turnwise_core::id::{ConversationId, Tenant, TurnKey};
 use turnwise_core::limits::MAX_CONFLICT_RETRIES;
 use turnwise_core::time::Timestamp;
-use turnwise_core::turn::{Lineage, OnBusy, Standing, State, Turn};
+use turnwise_core::turn::{Failure, Lineage, OnBusy, Outcome, Standing, State, Turn};
 use turnwise_store::queue::{Message, Receiver};
 
 use crate::engine::Engine;
@@ -167,7 +168,7 @@ impl Engine {
             // It is at work: whoever does it will end it, or its lease will.
             Err(Error::ConversationBusy { .. } | Error::StillRunning { .. } | Error::ConversationErased) => Ok(()),
             Err(Error::Failed { failure, .. }) => {
-                tracing::warn!(turn.key = %turn.key, failure.code = %failure.code, "a due turn failed");
+                log_failure(turn, &failure);
                 Ok(())
             }
             // The model has gone since the turn was accepted.
@@ -212,4 +213,24 @@ impl Engine {
             Err(error) => tracing::warn!(%error, "a queue was not looked at; the sweep will"),
         }
     }
+}
+
+/// The log's line for a turn that no client waits for: what the line of a request says of one
+/// that somebody waits for.
+fn log_failure(turn: &Turn, failure: &Failure) {
+    let severity = failure.category.profile_of(&failure.code).severity;
+    let asked = failure.asked.as_ref();
+    crate::log_by_severity!(
+        severity,
+        request.id = failure.request_id,
+        turn.key = %turn.key,
+        error.category = %failure.category,
+        error.code = failure.code,
+        error.severity = %severity,
+        error.retryable = failure.outcome == Outcome::Retryable,
+        alarm = (severity == Severity::Critical).then_some(true),
+        model.name = asked.map(|asked| asked.model.as_str()),
+        upstream.calls = asked.map(|asked| asked.calls),
+        "a due turn failed"
+    );
 }

@@ -6,8 +6,10 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::Response;
+use turnwise_core::category::{Category, Severity};
 use turnwise_core::money::PicoUsd;
 use turnwise_core::time::Timestamp;
+use turnwise_core::turn::Asked;
 use turnwise_core::usage::Usage;
 use turnwise_engine::clock::Clock;
 use turnwise_engine::embeddings::Embeddings;
@@ -62,6 +64,27 @@ pub struct Line {
     pub status: u16,
     /// `completed`, `replayed`, or an error's code.
     pub outcome: Option<String>,
+    /// What went wrong.
+    pub trouble: Option<Trouble>,
+}
+
+/// What the log says of an error. It holds no prompt, no answer and no key.
+#[derive(Debug, Clone)]
+pub struct Trouble {
+    /// One of twelve.
+    pub category: Category,
+    /// Its code.
+    pub code: String,
+    /// Decides the line's level.
+    pub severity: Severity,
+    /// Whether the same request may succeed later.
+    pub retryable: bool,
+    /// What failed, in words for the operator; none where they may quote the request.
+    pub message: Option<String>,
+    /// Whom the turn had asked.
+    pub asked: Option<Box<Asked>>,
+    /// Whether it had happened before and is only told again.
+    pub replayed: bool,
 }
 
 impl Line {
@@ -81,6 +104,12 @@ impl Line {
         self.usage = Some(embeddings.usage);
         self.cost = cost;
         self.outcome = Some("completed".to_owned());
+    }
+
+    /// Notes an error.
+    pub(crate) fn failed(&mut self, trouble: Trouble) {
+        self.outcome = Some(trouble.code.clone());
+        self.trouble = Some(trouble);
     }
 }
 
@@ -111,27 +140,60 @@ impl RequestContext {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let line = self.line.get_mut().unwrap_or_else(PoisonError::into_inner);
         let duration = self.clock.now().since(self.began);
+        let line = self.line.get_mut().unwrap_or_else(PoisonError::into_inner);
         let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let (input, output) = line.usage.map(|usage| (usage.total_input(), usage.total_output())).unzip();
-        let cost = line.cost.map(|cost| cost.to_string());
-        tracing::info!(
-            request.id = self.id,
-            http.route = line.route,
-            http.status = line.status,
-            key.id = line.api_key.as_deref(),
-            turn.key = line.turn.as_deref(),
-            model.name = line.model.as_deref(),
-            model.why = line.why.as_deref(),
-            tokens.input = input,
-            tokens.output = output,
-            cost.usd = cost.as_deref(),
-            duration_ms,
-            outcome = line.outcome.as_deref().unwrap_or("ok"),
-            "request"
-        );
+        match line.trouble.take() {
+            None => log_answer(&self.id, line, duration_ms),
+            Some(trouble) => log_trouble(&self.id, line, &trouble, duration_ms),
+        }
     }
+}
+
+fn log_answer(id: &str, line: &Line, duration_ms: u64) {
+    let (input, output) = line.usage.map(|usage| (usage.total_input(), usage.total_output())).unzip();
+    let cost = line.cost.map(|cost| cost.to_string());
+    tracing::info!(
+        request.id = id,
+        http.route = line.route,
+        http.status = line.status,
+        key.id = line.api_key.as_deref(),
+        turn.key = line.turn.as_deref(),
+        model.name = line.model.as_deref(),
+        model.why = line.why.as_deref(),
+        tokens.input = input,
+        tokens.output = output,
+        cost.usd = cost.as_deref(),
+        duration_ms,
+        outcome = line.outcome.as_deref().unwrap_or("ok"),
+        "request"
+    );
+}
+
+/// The one line of a request that failed, at the level of its severity.
+fn log_trouble(id: &str, line: &Line, trouble: &Trouble, duration_ms: u64) {
+    let asked = trouble.asked.as_ref();
+    let model = asked.map(|asked| asked.model.as_str()).or(line.model.as_deref());
+    turnwise_engine::log_by_severity!(
+        trouble.severity,
+        request.id = id,
+        http.route = line.route,
+        http.status = line.status,
+        key.id = line.api_key.as_deref(),
+        turn.key = line.turn.as_deref(),
+        model.name = model,
+        upstream.calls = asked.map(|asked| asked.calls),
+        error.category = %trouble.category,
+        error.code = trouble.code,
+        error.severity = %trouble.severity,
+        error.retryable = trouble.retryable,
+        error.replayed = trouble.replayed.then_some(true),
+        error.message = trouble.message.as_deref(),
+        alarm = (trouble.severity == Severity::Critical).then_some(true),
+        duration_ms,
+        outcome = trouble.code,
+        "request failed"
+    );
 }
 
 /// Gives each request its context, and its id to the response.

@@ -87,7 +87,8 @@ async fn a_refusal_tells_nothing_of_the_request() {
         "retry_after_s": null,
         "retryable": false,
         "severity": "MEDIUM",
-        "type": "authentication_error"
+        "type": "authentication_error",
+        "user_message": "Your API key wasn't accepted."
       }
     }
     "#);

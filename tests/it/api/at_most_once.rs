@@ -35,7 +35,7 @@ async fn a_call_whose_answer_is_lost_is_not_repeated() {
     check_unknown(Script::hang_up(), 502).await;
     check_unknown(Script::answer("one two three").cut_after(2), 502).await;
     check_unknown(Script::refuse(500), 502).await;
-    check_unknown(Script::refuse(504), 504).await;
+    check_unknown(Script::refuse(504), 502).await;
 }
 
 #[tokio::test]

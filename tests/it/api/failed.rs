@@ -104,7 +104,8 @@ async fn a_failed_turn_is_read_with_its_error() {
         "retry_after_s": null,
         "retryable": false,
         "severity": "LOW",
-        "type": "invalid_request_error"
+        "type": "invalid_request_error",
+        "user_message": "Something in the request isn't valid."
       },
       "input_hash": "0695343d70aa34ac3125bba97423fbb2f0ab99ed528b25738955bd391c37409e",
       "message": null,

@@ -52,10 +52,16 @@ impl Captured {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
+    /// All lines, whoever wrote them.
+    fn lines(&self) -> Vec<Value> {
+        self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The lines of requests, those that failed among them.
     fn requests(&self) -> Vec<Value> {
-        let lines = self.text();
-        let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        lines.map(|line| line["fields"].clone()).filter(|fields| fields["message"] == "request").collect()
+        let fields = self.lines().into_iter().map(|line| line["fields"].clone());
+        let of_requests = |fields: &Value| matches!(fields["message"].as_str(), Some("request" | "request failed"));
+        fields.filter(of_requests).collect()
     }
 }
 
@@ -165,6 +171,10 @@ async fn a_request_has_one_line_that_says_what_became_of_it() {
         "tokens.output": 4
       },
       {
+        "error.category": "VALIDATION_ERROR",
+        "error.code": "invalid_request",
+        "error.retryable": false,
+        "error.severity": "LOW",
         "http.route": "POST /v1/chat",
         "http.status": 400,
         "key.id": "c576f2be",
@@ -172,4 +182,111 @@ async fn a_request_has_one_line_that_says_what_became_of_it() {
       }
     ]
     "#);
+}
+
+/// The one line of what a request that `provider` refuses leaves at or above `INFO`.
+async fn line_of(app: &TestApp, script: Script, path: &str, stream: bool) -> Value {
+    let captured = Captured::begin();
+    app.provider.enqueue(script);
+    let reply = app.post(path, &ask_as(path, PROMPT, stream)).await;
+    assert!(reply.status >= 400, "{}", reply.text());
+    app.engine.tasks.idle().await;
+    let of_it = |line: &Value| line["fields"]["request.id"] == reply.header("x-request-id");
+    let mut lines: Vec<Value> = captured.lines().into_iter().filter(of_it).collect();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    lines.remove(0)
+}
+
+#[tokio::test]
+async fn a_failed_request_has_one_line_at_the_level_of_its_severity() {
+    for (upstream, level, severity, code, alarm) in [
+        (400, "INFO", "LOW", "invalid_request", Value::Null),
+        (429, "INFO", "LOW", "rate_limit_exceeded", Value::Null),
+        (504, "WARN", "MEDIUM", "timeout", Value::Null),
+        (402, "ERROR", "HIGH", "insufficient_quota", Value::Null),
+        (500, "ERROR", "HIGH", "upstream_error", Value::Null),
+        (401, "ERROR", "CRITICAL", "provider_auth_failed", json!(true)),
+    ] {
+        for path in ROUTES {
+            for stream in [false, true] {
+                let app = TestApp::start().await;
+                let line = line_of(&app, Script::refuse(upstream), path, stream).await;
+                let fields = &line["fields"];
+                let seen = (&line["level"], &fields["error.severity"], &fields["error.code"], &fields["alarm"]);
+                assert_eq!(seen, (&json!(level), &json!(severity), &json!(code), &alarm), "{line}");
+                assert_eq!(fields["message"], "request failed");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_line_of_a_failed_request_says_who_was_asked_and_how_often() {
+    let app = TestApp::builder().with_calls(super::retries::policy()).start().await;
+    app.provider.otherwise(Script::refuse(503));
+    let mut line = line_of(&app, Script::refuse(500), CHAT, false).await["fields"].take();
+    let fields = line.as_object_mut().unwrap();
+    for varies in ["duration_ms", "request.id", "turn.key"] {
+        assert!(fields.remove(varies).is_some(), "{varies}");
+    }
+    insta::assert_json_snapshot!(line, @r#"
+    {
+      "error.category": "API_ERROR",
+      "error.code": "upstream_error",
+      "error.message": "openai/gpt-4o-mini answered with HTTP 503: it had a problem. 4 calls were made.",
+      "error.retryable": true,
+      "error.severity": "HIGH",
+      "http.route": "POST /v1/chat",
+      "http.status": 502,
+      "key.id": "c576f2be",
+      "message": "request failed",
+      "model.name": "openai/gpt-4o-mini",
+      "outcome": "upstream_error",
+      "upstream.calls": 4
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_stream_that_fails_has_its_error_in_its_line() {
+    let captured = Captured::begin();
+    let app = TestApp::start().await;
+    app.provider.enqueue(Script::answer("one two three").cut_after(2));
+    app.sse(CHAT, &ask_as(CHAT, "hello", true)).await;
+    app.engine.tasks.idle().await;
+    let requests = captured.requests();
+    assert_eq!(requests.len(), 1, "{requests:?}");
+    let seen = (&requests[0]["http.status"], &requests[0]["error.code"], &requests[0]["upstream.calls"]);
+    assert_eq!(seen, (&json!(200), &json!("stream_truncated"), &json!(1)), "{requests:?}");
+}
+
+#[tokio::test]
+async fn a_failure_that_is_told_again_says_so() {
+    let captured = Captured::begin();
+    let app = TestApp::start().await;
+    app.provider.enqueue(Script::refuse(401));
+    for _ in 0..2 {
+        let reply = app.post_with(CHAT, &[("idempotency-key", "s:1")], &ask_as(CHAT, "hello", false)).await;
+        assert_eq!(reply.status, 502);
+    }
+    let told = captured.requests().iter().map(|line| line["error.replayed"].clone()).collect::<Vec<_>>();
+    assert_eq!(told, [Value::Null, json!(true)]);
+}
+
+#[tokio::test]
+async fn a_turn_of_the_queue_that_fails_has_a_line_of_its_own() {
+    let captured = Captured::begin();
+    let mut app = TestApp::start().await;
+    app.provider.enqueue(Script::refuse(401));
+    app.work();
+    app.post_with(CHAT, &[("prefer", "respond-async")], &super::named_turn("bad")).await;
+    app.turn_in("s:bad", "FAILED").await;
+    app.engine.tasks.idle().await;
+    let is_alarm = |line: &Value| line["fields"]["alarm"] == true;
+    let alarms: Vec<Value> = captured.lines().into_iter().filter(is_alarm).collect();
+    assert_eq!(alarms.len(), 1, "{alarms:?}");
+    let fields = &alarms[0]["fields"];
+    let seen = (&fields["turn.key"], &fields["error.code"], &fields["model.name"], &fields["upstream.calls"]);
+    let expected = (&json!("s:bad"), &json!("provider_auth_failed"), &json!("openai/gpt-4o-mini"), &json!(1));
+    assert_eq!(seen, expected, "{fields}");
 }

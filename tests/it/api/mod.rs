@@ -34,6 +34,7 @@ mod takeover;
 mod window;
 
 use serde_json::{Value, json};
+use turnwise_core::category::Category;
 use turnwise_tests::app::{Events, Reply, Sse, TestApp};
 use turnwise_tests::scripted::{Gate, Script};
 
@@ -89,13 +90,24 @@ fn check_error(reply: &Reply, status: u16, code: &str, param: &str) {
     assert_eq!(error["code"], code, "{text}");
     assert_eq!(error["param"].as_str().unwrap_or_default(), param, "{text}");
     assert!(error["message"].as_str().is_some_and(|message| message.len() > 10), "{text}");
-    for field in ["type", "category", "severity"] {
-        assert!(error[field].is_string(), "{field}: {text}");
-    }
+    check_row(error, status);
     assert!(error["retryable"].is_boolean() && error.get("retry_after_s").is_some(), "{text}");
     check_request_id(reply);
     let id = reply.header("x-request-id");
     assert!(reply.is_replay() || error["request_id"] == id, "{id}: {text}");
+}
+
+/// Checks that an error's object says of its category and code what the table says.
+fn check_row(error: &Value, status: u16) {
+    let text = |field: &str| error[field].as_str().unwrap_or_else(|| panic!("{field} is missing: {error}"));
+    let category: Category = serde_json::from_value(error["category"].clone()).unwrap();
+    let row = category.profile_of(text("code"));
+    let is_known = row.code == text("code");
+    assert!(is_known || category == Category::ValidationError, "the table has no such code: {error}");
+    assert_eq!((text("type"), text("severity")), (row.kind, row.severity.to_string().as_str()), "{error}");
+    assert_eq!(status, row.status, "{error}");
+    let user_message = text("user_message");
+    assert!(user_message.ends_with('.') && !user_message.contains('{'), "{error}");
 }
 
 fn check_request_id(reply: &Reply) {

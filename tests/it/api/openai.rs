@@ -103,7 +103,8 @@ async fn an_error_has_openais_shape() {
         "retry_after_s": null,
         "retryable": false,
         "severity": "LOW",
-        "type": "invalid_request_error"
+        "type": "invalid_request_error",
+        "user_message": "Something in the request isn't valid: messages."
       }
     }
     "#);

@@ -159,7 +159,8 @@ async fn check_reused(app: &TestApp, path: &str, body: &Value) {
             "retry_after_s": null,
             "retryable": false,
             "severity": "LOW",
-            "type": "invalid_request_error"
+            "type": "invalid_request_error",
+            "user_message": "This was sent before with another content. Please send it anew."
           }
         }
         "#) };

@@ -11,7 +11,7 @@ use turnwise_tests::scripted::{Gate, Script};
 use super::{CHAT, COMPLETIONS, ROUTES, ask, ask_as, check_error, text_of};
 
 /// The product's policy, without its pauses.
-fn policy() -> CallPolicy {
+pub(super) fn policy() -> CallPolicy {
     CallPolicy {
         retry: RetryPolicy { initial: Duration::from_millis(2), ..RetryPolicy::default() },
         ..CallPolicy::default()

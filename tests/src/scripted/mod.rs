@@ -135,6 +135,8 @@ impl ScriptedProvider {
             .route("/v1/chat/completions", post(answer))
             .route("/v1/embeddings", post(embed))
             .route("/v1/models", get(list))
+            // Refusals of other formats' addresses: what they say is all in the script.
+            .fallback(answer)
             .layer(DefaultBodyLimit::disable())
             .with_state(Arc::clone(&shared));
         let counter = Arc::clone(&shared);
@@ -144,6 +146,13 @@ impl ScriptedProvider {
         });
         let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("serving never fails") });
         Self { base_url, shared, server }
+    }
+
+    /// Its address without a path: to add what other formats' base URLs end in. Scripts that
+    /// answer do so in OpenAI's format there too; those that refuse, as they are told.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.base_url.trim_end_matches("/v1")
     }
 
     /// Its address, as `OPENAI_BASE_URL` would hold it.

@@ -33,6 +33,7 @@ fn deleted(request_id: &str) -> Failure {
         param: None,
         retry_after_ms: None,
         is_spent: false,
+        asked: None,
         request_id: request_id.to_owned(),
         partial: String::new(),
     }

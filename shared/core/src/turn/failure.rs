@@ -42,9 +42,21 @@ pub struct Failure {
     /// once only multiplies them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_spent: bool,
+    /// Which providers were asked, where any were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Box<Asked>>,
     /// The request that failed, to be found in the log.
     pub request_id: String,
     /// What had arrived of the answer.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub partial: String,
+}
+
+/// Whom a failed turn had asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Who was asked last, as `provider/model`.
+    pub model: String,
+    /// How many calls were made of all of them.
+    pub calls: u32,
 }

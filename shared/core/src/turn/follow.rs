@@ -151,6 +151,7 @@ mod tests {
             param: None,
             retry_after_ms: None,
             is_spent: false,
+            asked: None,
             request_id: String::new(),
             partial: String::new(),
         })

@@ -29,7 +29,7 @@ pub mod revoke;
 pub use change::{Change, change};
 pub use decide::{Acquire, Ask, Decision, Plan, Previous, Standing, begin, lease_until, plan};
 pub use erase::tombstone;
-pub use failure::{CONVERSATION_DELETED, Failure, Outcome};
+pub use failure::{Asked, CONVERSATION_DELETED, Failure, Outcome};
 pub use follow::{Follow, Following, follow};
 pub use queue::{Enqueue, Place, after_failure, enqueue};
 pub use record::{Claim, Commit, Conversation, Delivery, Holder, Lineage, OnBusy, Parent, State, Streamed, Turn};

@@ -123,6 +123,7 @@ mod tests {
             param: None,
             retry_after_ms,
             is_spent: false,
+            asked: None,
             request_id: String::new(),
             partial: String::new(),
         }

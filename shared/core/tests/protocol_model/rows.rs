@@ -181,6 +181,7 @@ pub(crate) fn failure(outcome: Outcome) -> Failure {
         param: None,
         retry_after_ms: None,
         is_spent: false,
+        asked: None,
         request_id: String::new(),
         partial: String::new(),
     }

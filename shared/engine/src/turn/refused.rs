@@ -37,6 +37,7 @@ fn final_failure(request_id: String) -> Failure {
         param: None,
         retry_after_ms: None,
         is_spent: false,
+        asked: None,
         request_id,
         partial: String::new(),
     }

@@ -142,6 +142,7 @@ impl Engine {
             param: None,
             retry_after_ms: None,
             is_spent: false,
+            asked: None,
             request_id: request_id.to_owned(),
             partial: kept_partial(partial),
         };

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use turnwise_core::category::Category;
 use turnwise_core::limits::{MAX_ATTEMPTS, MAX_PACKED_BYTES, MAX_PARTIAL_BYTES};
 use turnwise_core::time::Timestamp;
-use turnwise_core::turn::{Commit, Delivery, Failure, Outcome as Fate, State, Turn, after_failure};
+use turnwise_core::turn::{Asked, Commit, Delivery, Failure, Outcome as Fate, State, Turn, after_failure};
 use turnwise_core::upstream::GiveUp;
 use turnwise_core::usage::Usage;
 use turnwise_providers::Resolved;
@@ -260,6 +260,7 @@ impl Producer {
             param: None,
             retry_after_ms: None,
             is_spent: false,
+            asked: None,
             request_id: self.caller.request_id.clone(),
             partial: kept_partial(partial),
         }
@@ -279,6 +280,7 @@ impl Producer {
             param: None,
             retry_after_ms: None,
             is_spent: false,
+            asked: None,
             request_id: self.caller.request_id.clone(),
             partial: kept_partial(text),
         }
@@ -303,7 +305,7 @@ pub(super) fn answer(commit: &Commit, turn: &CommittedTurn, created_at: Timestam
 
 /// The failure that an answer broken off amounts to.
 pub(crate) fn failure(broken: Broken, delivery: Delivery, request_id: String) -> Failure {
-    let Broken { stop, partial, calls, why, .. } = broken;
+    let Broken { stop, partial, resolved, calls, why } = broken;
     let maybe_called = stop.may_have_run();
     let (category, code, retryable) = stop.kind();
     let code = code.to_owned();
@@ -334,12 +336,14 @@ pub(crate) fn failure(broken: Broken, delivery: Delivery, request_id: String) ->
         (true, false) => Fate::OutcomeUnknown,
         (false, _) => Fate::Final,
     };
-    let (code, message) = match outcome {
-        Fate::OutcomeUnknown => (OUTCOME_UNKNOWN.to_owned(), format!("{message} {UNKNOWN}")),
-        Fate::Retryable | Fate::Final | Fate::Cancelled => (code, message),
+    // Whatever came in the way: what it amounts to is the same for whoever asked.
+    let (category, code, message) = match outcome {
+        Fate::OutcomeUnknown => (Category::ApiError, OUTCOME_UNKNOWN.to_owned(), format!("{message} {UNKNOWN}")),
+        Fate::Retryable | Fate::Final | Fate::Cancelled => (category, code, message),
     };
     let partial = kept_partial(partial);
-    Failure { outcome, category, code, message, param, retry_after_ms, is_spent, request_id, partial }
+    let asked = Some(Box::new(Asked { model: resolved.name, calls }));
+    Failure { outcome, category, code, message, param, retry_after_ms, is_spent, asked, request_id, partial }
 }
 
 /// As much of a partial text as a failed turn keeps.

@@ -240,7 +240,7 @@ impl Stop {
             Self::TooLong => (Category::ApiError, "answer_too_long", false),
             Self::Forbidden(_) => (Category::ApiError, "tool_not_allowed", true),
             Self::HandedOver => (Category::InternalError, "handed_over", true),
-            Self::LockLost => (Category::InternalError, "taken_over", true),
+            Self::LockLost => (Category::NetworkError, "taken_over", true),
         }
     }
 
@@ -333,6 +333,7 @@ fn verdict(stop: &Stop) -> Verdict {
                 Verdict::Ill { retry_after: error.retry_after }
             }
             Category::AuthenticationError | Category::CostLimitError => Verdict::Refused,
+            Category::AuthorizationError if &*error.code != "content_blocked" => Verdict::Refused,
             // It is well enough to judge the request.
             Category::ValidationError | Category::NotFoundError | Category::AuthorizationError => Verdict::Well,
             Category::InternalError | Category::RagError | Category::EmbeddingError => Verdict::Unknown,

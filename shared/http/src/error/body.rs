@@ -55,8 +55,10 @@ pub struct ErrorBody {
 /// What went wrong.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ErrorObject {
-    /// A sentence that says what failed, for which input.
+    /// A sentence that says what failed, for which input: for the developer.
     pub message: String,
+    /// A sentence for the person who only uses the service.
+    pub user_message: String,
     /// OpenAI's type of error.
     #[serde(rename = "type")]
     pub kind: String,

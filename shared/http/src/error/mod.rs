@@ -10,14 +10,17 @@ use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use turnwise_core::category::Category;
+use turnwise_core::category::{Category, Details};
 use turnwise_core::fault::Faults;
 use turnwise_core::limits::{MAX_BODY_BYTES, MAX_QUEUED_TURNS};
 use turnwise_core::turn::{CONVERSATION_DELETED, Failure, Outcome};
 use turnwise_engine::turn::Facts;
 
 pub use self::body::{ErrorBody, ErrorObject, FaultBody, MessageErrorBody, Standard};
-use crate::context::RequestContext;
+use crate::context::{RequestContext, Trouble};
+
+/// Tells OpenAI's and Anthropic's clients whether to send a request again by themselves.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// Anything that is answered instead of what was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -86,12 +89,13 @@ impl Answer {
             status: status(profile.status),
             body: ErrorObject {
                 message: message.into(),
+                user_message: String::new(),
                 kind: profile.kind.to_owned(),
                 param: None,
                 code: profile.code.to_owned(),
                 category,
                 severity: profile.severity,
-                retryable: profile.retryable,
+                retryable: profile.retry.may_help(),
                 retry_after_s: None,
                 request_id: String::new(),
                 status: profile.status,
@@ -133,15 +137,61 @@ impl Answer {
     }
 }
 
+impl ErrorObject {
+    /// Fills in what follows from the rest, and the request's id where the error has none of
+    /// its own.
+    fn complete(&mut self, request_id: &str) {
+        if self.request_id.is_empty() {
+            request_id.clone_into(&mut self.request_id);
+        }
+        let row = self.category.profile_of(&self.code);
+        self.severity = row.severity;
+        self.user_message = row.user_text(&Details {
+            field: self.param.as_deref(),
+            wait: self.retry_after_s.and_then(|wait| Duration::try_from_secs_f64(wait).ok()),
+            request_id: Some(&self.request_id),
+            ..Details::default()
+        });
+    }
+}
+
 impl Error {
     /// The error's object, for a stream whose status is already sent.
     #[must_use]
     pub fn object(&self, request_id: &str) -> ErrorObject {
         let mut body = self.answer().body;
-        if body.request_id.is_empty() {
-            request_id.clone_into(&mut body.request_id);
-        }
+        body.complete(request_id);
         body
+    }
+
+    /// What the log says of it, whose object is `body`.
+    pub(crate) fn trouble(&self, body: &ErrorObject) -> Trouble {
+        let (asked, replayed) = match self {
+            Self::Engine(turnwise_engine::Error::Failed { failure, replayed, .. }) => {
+                (failure.asked.clone(), *replayed)
+            }
+            Self::Engine(_)
+            | Self::Invalid(_)
+            | Self::BodyTooLarge
+            | Self::FieldTooLarge { .. }
+            | Self::Unauthenticated
+            | Self::Forbidden
+            | Self::NoRoute
+            | Self::NoMethod
+            | Self::Stream(_)
+            | Self::NotReady(_) => (None, false),
+        };
+        let row = body.category.profile_of(&body.code);
+        Trouble {
+            category: body.category,
+            code: body.code.clone(),
+            severity: row.severity,
+            retryable: body.retryable,
+            // What is wrong with a request is told in its own words, and in the provider's.
+            message: (row.status >= 500).then(|| self.to_string()),
+            asked,
+            replayed,
+        }
     }
 
     fn answer(&self) -> Answer {
@@ -288,13 +338,10 @@ fn engine(error: &turnwise_engine::Error) -> Answer {
         Engine::ConversationErased => Answer::new(Category::NotFoundError, "The conversation was deleted.")
             .status(StatusCode::GONE)
             .code(CONVERSATION_DELETED),
-        Engine::Queue(error) => {
-            tracing::error!(%error, "the queue failed");
-            Answer::new(Category::InternalError, "The queue does not answer. Try again.")
-                .status(StatusCode::SERVICE_UNAVAILABLE)
-                .code("queue_unavailable")
-                .retry(true, Some(Duration::from_secs(1)))
-        }
+        Engine::Queue(_) => Answer::new(Category::InternalError, "The queue does not answer. Try again.")
+            .status(StatusCode::SERVICE_UNAVAILABLE)
+            .code("queue_unavailable")
+            .retry(true, Some(Duration::from_secs(1))),
         Engine::Gone => Answer::new(Category::NotFoundError, "The turn's answer is no longer kept.")
             .status(StatusCode::GONE)
             .code("turn_gone"),
@@ -310,7 +357,7 @@ fn engine(error: &turnwise_engine::Error) -> Answer {
         }
         Engine::Failed { failure, facts, replayed } => failed(failure, facts.as_deref(), *replayed),
         Engine::Store(error) => store(error),
-        Engine::Task(_) => Answer::new(Category::InternalError, Category::InternalError.profile().user_text),
+        Engine::Task(_) => Answer::new(Category::InternalError, Category::InternalError.profile().plain_text()),
     }
 }
 
@@ -319,24 +366,7 @@ fn failed(failure: &Failure, facts: Option<&Facts>, replayed: bool) -> Answer {
     let retryable = failure.outcome == Outcome::Retryable;
     let retry_after = failure.retry_after_ms.map(Duration::from_millis);
     let mut answer = Answer::new(failure.category, failure.message.clone()).code(&failure.code);
-    let status = match failure.category {
-        // The provider's refusal of our key is our operator's trouble, not the client's.
-        Category::AuthenticationError | Category::AuthorizationError | Category::CostLimitError => {
-            StatusCode::BAD_GATEWAY
-        }
-        Category::InternalError if retryable => StatusCode::SERVICE_UNAVAILABLE,
-        Category::ValidationError if failure.outcome == Outcome::Cancelled => StatusCode::CONFLICT,
-        Category::NotFoundError if failure.code == CONVERSATION_DELETED => StatusCode::GONE,
-        Category::ApiError
-        | Category::NetworkError
-        | Category::ValidationError
-        | Category::TimeoutError
-        | Category::RateLimitError
-        | Category::NotFoundError
-        | Category::InternalError
-        | Category::RagError
-        | Category::EmbeddingError => answer.status,
-    };
+    let status = status(failure.category.profile_of(&failure.code).status);
     answer = answer.status(status).retry(retryable, retry_after.filter(|_| retryable));
     answer.body.param.clone_from(&failure.param);
     answer.body.request_id.clone_from(&failure.request_id);
@@ -345,7 +375,7 @@ fn failed(failure: &Failure, facts: Option<&Facts>, replayed: bool) -> Answer {
     if !retryable || failure.is_spent {
         // The SDKs retry every status from 500 on: where this one would never change, or
         // where as many calls were made as one request may cause, theirs would multiply.
-        answer = answer.header(HeaderName::from_static("x-should-retry"), "false");
+        answer = answer.header(SHOULD_RETRY, "false");
     }
     if replayed {
         answer = answer.header(HeaderName::from_static("idempotent-replayed"), "true");
@@ -358,7 +388,7 @@ fn failed(failure: &Failure, facts: Option<&Facts>, replayed: bool) -> Answer {
 
 fn store(error: &turnwise_engine::StoreError) -> Answer {
     use turnwise_engine::StoreError as Store;
-    let user_text = Category::InternalError.profile().user_text;
+    let user_text = Category::InternalError.profile().plain_text();
     match error {
         Store::Conflict { .. } | Store::NoAnswer { .. } | Store::Overloaded { .. } => {
             Answer::new(Category::InternalError, "The table does not answer. Retry with the same key.")
@@ -381,11 +411,12 @@ pub fn turn_location(key: &str) -> String {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let answer = self.answer();
-        if answer.status.is_server_error() {
-            tracing::error!(error = %self, "request failed");
-        }
+        let trouble = self.trouble(&answer.body);
         let mut response = answer.status.into_response();
         let headers = response.headers_mut();
+        if !answer.body.retryable && clients_repeat(answer.status) {
+            headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+        }
         if let Some(after) = answer.retry_after {
             let seconds = after.as_millis().div_ceil(1000);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)));
@@ -397,22 +428,27 @@ impl IntoResponse for Error {
                 headers.insert(name, value);
             }
         }
-        response.extensions_mut().insert(Pending(answer.body));
+        response.extensions_mut().insert(Pending(answer.body, trouble));
         response
     }
 }
 
-/// An error body that waits for its request's id.
+/// Whether OpenAI's and Anthropic's clients send a request again by themselves that was
+/// answered with `status`.
+fn clients_repeat(status: StatusCode) -> bool {
+    matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS)
+        || status.is_server_error()
+}
+
+/// An error body that waits for its request's id, and what the log will say.
 #[derive(Debug, Clone)]
-struct Pending(ErrorObject);
+struct Pending(ErrorObject, Trouble);
 
 /// Writes the body of an error, with the id of its request.
 pub(crate) async fn name_request(response: &mut Response, context: &RequestContext) {
-    let Some(Pending(mut error)) = response.extensions_mut().remove::<Pending>() else { return };
-    if error.request_id.is_empty() {
-        context.id().clone_into(&mut error.request_id);
-    }
-    context.note(|line| line.outcome = Some(error.code.clone()));
+    let Some(Pending(mut error, trouble)) = response.extensions_mut().remove::<Pending>() else { return };
+    error.complete(context.id());
+    context.note(|line| line.failed(trouble));
     let body = context.standard().body(error);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
@@ -422,3 +458,6 @@ pub(crate) async fn name_request(response: &mut Response, context: &RequestConte
 fn status(code: u16) -> StatusCode {
     StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
+
+#[cfg(test)]
+mod tests;

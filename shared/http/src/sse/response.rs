@@ -95,6 +95,7 @@ fn payload(error: &ErrorBody) -> Value {
         "type": error.kind,
         "code": error.code,
         "message": error.message,
+        "user_message": error.user_message,
         "param": error.param,
         "retryable": error.retryable,
         "request_id": error.request_id,

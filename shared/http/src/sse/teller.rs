@@ -300,9 +300,9 @@ impl<S: Shape> Teller<S> {
     }
 
     fn body(&self, error: &Error) -> ErrorBody {
-        let error = error.object(self.context.id());
-        self.context.note(|line| line.outcome = Some(error.code.clone()));
-        ErrorBody { error }
+        let object = error.object(self.context.id());
+        self.context.note(|line| line.failed(error.trouble(&object)));
+        ErrorBody { error: object }
     }
 
     fn progress(&mut self) -> Option<Progress> {

@@ -10,7 +10,7 @@ mod details;
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use turnwise_core::category::Category;
+use turnwise_core::category::{Category, Retry};
 use turnwise_core::fault::Faults;
 
 pub(crate) use self::answer::{exception, in_body, is_error, refused};
@@ -59,7 +59,8 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error that is as retryable as its category.
+    /// An error that is as retryable as its code. One of our own is not: the same call would
+    /// meet it again.
     pub(crate) fn new(
         target: &Target,
         category: Category,
@@ -75,7 +76,7 @@ impl Error {
             detail: None,
             param: None,
             retry_after: None,
-            retryable: category.profile().retryable,
+            retryable: category.profile_of(code).retry == Retry::Yes,
             dispatched,
             source: None,
         }

@@ -119,7 +119,8 @@ async fn all_faults_are_told_at_once() {
         "retry_after_s": null,
         "retryable": false,
         "severity": "LOW",
-        "type": "invalid_request_error"
+        "type": "invalid_request_error",
+        "user_message": "Something in the request isn't valid: if-match."
       }
     }
     "#);

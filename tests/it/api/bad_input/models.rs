@@ -50,7 +50,8 @@ async fn the_error_is_openais_with_what_its_clients_ignore() {
         "retry_after_s": null,
         "retryable": false,
         "severity": "LOW",
-        "type": "not_found_error"
+        "type": "not_found_error",
+        "user_message": "We couldn't find the model."
       }
     }
     "#);

@@ -1,4 +1,6 @@
-//! What a provider's refusal becomes.
+//! What a provider's refusal becomes. `matrix` goes through the signals of each provider.
+
+mod matrix;
 
 use serde_json::{Value, json};
 use turnwise_tests::app::{PROVIDER_KEY, TestApp};
@@ -34,12 +36,13 @@ fn error(fields: Value) -> Value {
 #[tokio::test]
 async fn a_status_becomes_a_category_of_ours() {
     let plain = || error(json!({"message": "scripted refusal"}));
-    let rows: [Row; 11] = [
+    let rows: [Row; 12] = [
         (400, plain(), 400, "invalid_request", "VALIDATION_ERROR", false),
         (401, plain(), 502, "provider_auth_failed", "AUTHENTICATION_ERROR", false),
         (402, plain(), 502, "insufficient_quota", "COST_LIMIT_ERROR", false),
-        (403, plain(), 502, "provider_auth_failed", "AUTHENTICATION_ERROR", false),
+        (403, plain(), 502, "provider_access_denied", "AUTHORIZATION_ERROR", false),
         (404, plain(), 404, "model_not_found", "NOT_FOUND_ERROR", false),
+        (413, plain(), 413, "request_too_large", "VALIDATION_ERROR", false),
         (422, plain(), 400, "invalid_request", "VALIDATION_ERROR", false),
         (429, plain(), 429, "rate_limit_exceeded", "RATE_LIMIT_ERROR", true),
         (500, plain(), 502, "upstream_error", "API_ERROR", true),
