@@ -39,7 +39,6 @@ KNOWN = {
     ): "a completion whose upstream counts no tokens has no usage, not even an "
     "estimated one, as the other surfaces have",
     ("category", "*", "*", "openai-*", "responses-stream"): "the error event of a response's stream names no category",
-    ("category", "403", "*", "*", "*"): "a provider's 403 is told as an AUTHENTICATION_ERROR",
     (
         "retry-after",
         "429-1h",

@@ -269,7 +269,6 @@ fn meaning(category: Category, code: &str) -> &'static str {
         Category::ValidationError => "it refused the request as invalid",
         Category::TimeoutError => "it took too long",
         Category::AuthenticationError => "it does not accept our key",
-        Category::AuthorizationError if code == "model_not_allowed" => "it does not let us use this model",
         Category::AuthorizationError if code == "content_blocked" => "it blocked the content",
         Category::AuthorizationError => "it does not allow us this",
         Category::RateLimitError => "too many requests",

@@ -47,7 +47,7 @@ pub(super) fn judged(name: &str, message: &str) -> Option<(Category, &'static st
         | "incompletesignature"
         | "missingauthenticationtoken" => (Category::AuthenticationError, "provider_auth_failed"),
         "accessdenied" | "notauthorized" | "optinrequired" | "ftuformnotfilled" => {
-            (Category::AuthorizationError, "model_not_allowed")
+            (Category::AuthorizationError, "provider_access_denied")
         }
         "resourcenotfound" => (Category::NotFoundError, "model_not_found"),
         "validation" if TOO_LONG.iter().any(|words| message.contains(words)) => {
@@ -94,8 +94,8 @@ mod tests {
             (408, "ModelTimeoutException", TimeoutError, "timeout", true, Maybe),
             (424, "ModelErrorException", ApiError, "upstream_error", true, Maybe),
             (424, "ModelStreamErrorException", ApiError, "upstream_error", true, Maybe),
-            (403, "AccessDeniedException", AuthorizationError, "model_not_allowed", false, No),
-            (404, "FTUFormNotFilled", AuthorizationError, "model_not_allowed", false, No),
+            (403, "AccessDeniedException", AuthorizationError, "provider_access_denied", false, No),
+            (404, "FTUFormNotFilled", AuthorizationError, "provider_access_denied", false, No),
             (400, "ValidationException", ValidationError, "invalid_request", false, No),
             (404, "ResourceNotFoundException", NotFoundError, "model_not_found", false, No),
             (503, "ServiceUnavailableException", ApiError, "upstream_error", true, No),

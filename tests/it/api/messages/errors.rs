@@ -30,7 +30,8 @@ async fn an_error_is_in_anthropics_shape() {
         "retry_after_s": null,
         "retryable": false,
         "severity": "LOW",
-        "type": "invalid_request_error"
+        "type": "invalid_request_error",
+        "user_message": "Something in the request isn't valid: messages."
       },
       "request_id": "[request_id]",
       "type": "error"

@@ -163,7 +163,7 @@ async fn a_refusal_goes_by_its_exception() {
     let extra = "x-amzn-errortype: AccessDeniedException\r\n";
     let (address, _) = server(response("403 Forbidden", "application/json", extra, body)).await;
     let error = bedrock(&address, &KEYS).complete(&hello()).await.unwrap_err();
-    assert_eq!((error.category, &*error.code), (Category::AuthorizationError, "model_not_allowed"));
+    assert_eq!((error.category, &*error.code), (Category::AuthorizationError, "provider_access_denied"));
 }
 
 #[tokio::test]
