@@ -135,7 +135,7 @@ TABLE = {
     "400": fail(400, "invalid_request", "VALIDATION_ERROR"),
     "401": AUTH,
     "402": fail(502, "insufficient_quota", "COST_LIMIT_ERROR"),
-    "403": fail(502, "provider_auth_failed", "AUTHORIZATION_ERROR"),
+    "403": fail(502, "provider_access_denied", "AUTHORIZATION_ERROR"),
     "404": fail(404, "model_not_found", "NOT_FOUND_ERROR"),
     "redirect": fail(502, "unexpected_redirect", "API_ERROR"),
     "hang": TIMEOUT,
