@@ -39,7 +39,6 @@ KNOWN = {
     ): "a completion whose upstream counts no tokens has no usage, not even an "
     "estimated one, as the other surfaces have",
     ("category", "*", "*", "openai-*", "responses-stream"): "the error event of a response's stream names no category",
-    ("category", "403", "*", "*", "*"): "a provider's 403 is told as an AUTHENTICATION_ERROR",
     (
         "retry-after",
         "429-1h",
@@ -136,7 +135,7 @@ TABLE = {
     "400": fail(400, "invalid_request", "VALIDATION_ERROR"),
     "401": AUTH,
     "402": fail(502, "insufficient_quota", "COST_LIMIT_ERROR"),
-    "403": fail(502, "provider_auth_failed", "AUTHORIZATION_ERROR"),
+    "403": fail(502, "provider_access_denied", "AUTHORIZATION_ERROR"),
     "404": fail(404, "model_not_found", "NOT_FOUND_ERROR"),
     "redirect": fail(502, "unexpected_redirect", "API_ERROR"),
     "hang": TIMEOUT,

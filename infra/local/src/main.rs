@@ -6,7 +6,8 @@
 //! - [`key`]: the development key; [`banner`]: what is printed at the start
 //! - [`chat`]: a conversation from the terminal; [`operate`]: locks, dead letters, turns
 //!   as they happen; [`client`]: the running server they talk to
-//! - [`verify`]: whether the providers take our keys; [`explain`]: what an error means
+//! - [`verify`]: whether the providers take our keys
+//! - [`explain`]: what an error means
 
 mod banner;
 mod chat;

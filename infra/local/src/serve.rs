@@ -134,7 +134,7 @@ async fn serve(
     stop.send_replace(true);
     engine.tasks.stop();
     let finished = finish(&engine, serving).await;
-    engine.flush_call_counts().await;
+    Box::pin(engine.flush_call_counts()).await;
     finished
 }
 

@@ -57,7 +57,8 @@ impl Engine {
     /// When the store does not answer; the message must come back.
     pub async fn handle(&self, message: &Message, deadline: Option<Timestamp>) -> Result<(), Error> {
         match message {
-            Message::Turn { tenant, key } => self.due(tenant, key, deadline).await,
+            // Boxed: a turn is much more than what else may be due.
+            Message::Turn { tenant, key } => Box::pin(self.due(tenant, key, deadline)).await,
             Message::Erase { tenant, conversation } => self.finish_erasure(tenant, conversation).await,
         }
     }

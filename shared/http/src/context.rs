@@ -97,12 +97,6 @@ impl Line {
         self.outcome = Some(if replayed { "replayed" } else { "completed" }.to_owned());
     }
 
-    /// Notes an error.
-    pub(crate) fn failed(&mut self, trouble: Trouble) {
-        self.outcome = Some(trouble.code.clone());
-        self.trouble = Some(trouble);
-    }
-
     /// Notes embeddings.
     pub fn embedded(&mut self, facts: &Facts, embeddings: &Embeddings, cost: Option<PicoUsd>) {
         self.model.clone_from(&facts.model);
@@ -110,6 +104,12 @@ impl Line {
         self.usage = Some(embeddings.usage);
         self.cost = cost;
         self.outcome = Some("completed".to_owned());
+    }
+
+    /// Notes an error.
+    pub(crate) fn failed(&mut self, trouble: Trouble) {
+        self.outcome = Some(trouble.code.clone());
+        self.trouble = Some(trouble);
     }
 }
 

@@ -307,8 +307,8 @@ mod tests {
             let usage = read(&json!({"model": "m", "input": input})).unwrap().input.estimate();
             assert_eq!((usage.input, usage.total_output(), usage.source), (tokens, 0, Source::Estimated));
         };
-        check(json!("abcde"), 2);
-        check(json!(["abcde", "a"]), 3);
+        check(json!("abcde"), 3);
+        check(json!(["abcde", "a"]), 4);
         check(json!([1, 2, 3]), 3);
         check(json!([[1, 2, 3], [4]]), 4);
     }

@@ -98,13 +98,19 @@ impl Signal {
         let code = text("code");
         Self {
             status: code.as_deref().and_then(|code| code.parse().ok()).filter(|status| (400..600).contains(status)),
-            kind: text("type").or_else(|| text("status")),
+            kind: text("type").or_else(|| text("status")).or_else(|| text("__type")).map(|kind| local_name(&kind)),
             param: text("param"),
             message: error.as_str().map(str::to_owned).or_else(|| text("message")).or_else(|| text("detail")),
             moderated: error.pointer("/metadata/reasons").is_some(),
             details: Details::read(&error["details"]),
             code,
         }
+    }
+
+    /// Its own names for itself, the more exact before the type.
+    fn names(&self) -> impl Iterator<Item = String> {
+        let names = [self.code.as_deref(), self.details.reason.as_deref(), self.kind.as_deref()];
+        names.into_iter().flatten().map(str::to_ascii_lowercase)
     }
 
     /// Whether its words say that we have spent what we may.
@@ -156,6 +162,10 @@ fn by_status(status: u16, signal: &Signal) -> (Category, &'static str) {
     if let Some(named) = named {
         return named;
     }
+    // Bedrock says with the status of too many requests that it has yet to load the model.
+    if status == 429 && signal.names().any(|name| name == "modelnotreadyexception") {
+        return (Category::ApiError, "upstream_error");
+    }
     match status {
         300..=399 => (Category::ApiError, "unexpected_redirect"),
         401 => (Category::AuthenticationError, "provider_auth_failed"),
@@ -173,7 +183,7 @@ fn by_status(status: u16, signal: &Signal) -> (Category, &'static str) {
     }
 }
 
-/// Category and code that the error's own names stand for, the more exact before the type.
+/// Category and code that the error's own names stand for.
 fn by_name(signal: &Signal) -> Option<(Category, &'static str)> {
     if signal.moderated {
         return Some((Category::AuthorizationError, "content_blocked"));
@@ -181,26 +191,30 @@ fn by_name(signal: &Signal) -> Option<(Category, &'static str)> {
     if signal.details.is_spent {
         return Some((Category::CostLimitError, "insufficient_quota"));
     }
-    let names = [signal.code.as_deref(), signal.details.reason.as_deref(), signal.kind.as_deref()];
-    names.into_iter().flatten().find_map(|name| match name.to_ascii_lowercase().as_str() {
+    signal.names().find_map(|name| match name.as_str() {
         "insufficient_quota"
         | "billing_hard_limit_reached"
         | "billing_disabled"
         | "insufficient_balance"
         | "insufficient_credits"
         | "billing_error" => Some((Category::CostLimitError, "insufficient_quota")),
-        "rate_limit_exceeded" | "rate_limit_error" | "rate_limited" | "too_many_requests" | "resource_exhausted" => {
-            Some((Category::RateLimitError, "rate_limit_exceeded"))
-        }
+        "rate_limit_exceeded"
+        | "rate_limit_error"
+        | "rate_limited"
+        | "too_many_requests"
+        | "resource_exhausted"
+        | "throttlingexception" => Some((Category::RateLimitError, "rate_limit_exceeded")),
         "invalid_api_key" | "api_key_invalid" | "authentication_error" | "account_deactivated" | "unauthenticated" => {
             Some((Category::AuthenticationError, "provider_auth_failed"))
         }
-        "permission_error" | "permission_denied" => Some((Category::AuthorizationError, "provider_access_denied")),
+        "permission_error" | "permission_denied" | "accessdeniedexception" => {
+            Some((Category::AuthorizationError, "provider_access_denied"))
+        }
         "model_not_found" | "not_found_error" | "not_found" => Some((Category::NotFoundError, "model_not_found")),
         "content_policy_violation" | "content_filter" | "content_blocked" => {
             Some((Category::AuthorizationError, "content_blocked"))
         }
-        "timeout" | "request_timeout" | "timeout_error" | "deadline_exceeded" => {
+        "timeout" | "request_timeout" | "timeout_error" | "deadline_exceeded" | "modeltimeoutexception" => {
             Some((Category::TimeoutError, "timeout"))
         }
         "request_too_large" => Some((Category::ValidationError, "request_too_large")),
@@ -213,7 +227,9 @@ fn by_name(signal: &Signal) -> Option<(Category, &'static str)> {
         | "overloaded_error"
         | "service_unavailable"
         | "unavailable"
-        | "internal" => Some((Category::ApiError, "upstream_error")),
+        | "internal"
+        | "modelnotreadyexception"
+        | "modelerrorexception" => Some((Category::ApiError, "upstream_error")),
         _ => None,
     })
 }
@@ -241,6 +257,11 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 /// Whether `pause` is one that is waited for.
 fn is_short(pause: &Duration) -> bool {
     !pause.is_zero() && *pause <= MAX_RETRY_AFTER
+}
+
+/// An AWS name without its namespace: `com.amazon.coral.service#ThrottlingException`.
+fn local_name(kind: &str) -> String {
+    kind.rsplit('#').next().unwrap_or(kind).to_owned()
 }
 
 fn meaning(category: Category, code: &str) -> &'static str {

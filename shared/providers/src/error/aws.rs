@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn a_model_that_is_not_ours_to_use_is_our_operators_trouble() {
         let error = refusal(403, "AccessDeniedException", "User: arn:aws:iam::1:user/x is not authorized");
-        assert_eq!(error.to_string(), "bedrock/m answered with HTTP 403: it does not allow us this.");
+        assert_eq!(error.to_string(), "bedrock/m answered with HTTP 403: it does not let us use this model.");
         assert!(error.detail.is_none());
     }
 }

@@ -98,6 +98,33 @@ fn googles_details_are_more_exact_than_its_status() {
 }
 
 #[test]
+fn bedrock_says_in_aws_names_what_its_status_does_not() {
+    let rows = [
+        (429, "ThrottlingException", "rate_limit_exceeded", true),
+        (429, "ModelNotReadyException", "upstream_error", true),
+        (408, "ModelTimeoutException", "timeout", true),
+        (424, "ModelErrorException", "upstream_error", true),
+        (403, "AccessDeniedException", "provider_access_denied", false),
+        (400, "AccessDeniedException", "provider_access_denied", false),
+        (400, "ValidationException", "invalid_request", false),
+    ];
+    for (status, name, code, retryable) in rows {
+        let bodies = [
+            json!({"__type": format!("com.amazon.coral.service#{name}"), "message": "m"}),
+            json!({"error": {"type": name, "message": "m"}}),
+        ];
+        for body in bodies {
+            let error = refusal(status, &body);
+            assert_eq!((&*error.code, error.retryable), (code, retryable), "HTTP {status} {body}");
+        }
+        let value = HeaderValue::from_str(&format!("{name}:http://internal.amazon.com/")).unwrap();
+        let headers = [(HeaderName::from_static("x-amzn-errortype"), value)].into_iter().collect();
+        let error = refused(&target(), status, &headers, br#"{"message": "m"}"#);
+        assert_eq!((&*error.code, error.retryable), (code, retryable), "HTTP {status} {name}");
+    }
+}
+
+#[test]
 fn an_empty_purse_is_told_by_its_words() {
     let purse = (Category::CostLimitError, "insufficient_quota");
     let invalid = (Category::ValidationError, "invalid_request");
