@@ -91,7 +91,8 @@ impl Sse {
             values.map(|value| value.strip_prefix(' ').unwrap_or(value)).collect::<Vec<_>>().join("\n")
         };
         let event = Self { event: field("event"), id: field("id"), data: field("data") };
-        let is_progress = event.event == "progress" || event.event == "ping";
+        // The last one is a completion's: a chunk of nobody's that says that somebody is there.
+        let is_progress = event.event == "progress" || event.event == "ping" || event.data.contains(r#""model":"""#);
         (!event.data.is_empty() && !is_progress).then_some(event)
     }
 
