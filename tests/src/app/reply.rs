@@ -91,8 +91,9 @@ impl Sse {
             values.map(|value| value.strip_prefix(' ').unwrap_or(value)).collect::<Vec<_>>().join("\n")
         };
         let event = Self { event: field("event"), id: field("id"), data: field("data") };
-        // The last one is a completion's: a chunk of nobody's that says that somebody is there.
-        let is_progress = event.event == "progress" || event.event == "ping" || event.data.contains(r#""model":"""#);
+        // A completion's says by a chunk of no model's that somebody is there.
+        let is_nobodys = |event: &Self| event.event.is_empty() && event.data.contains(r#""model":"""#);
+        let is_progress = event.event == "progress" || event.event == "ping" || is_nobodys(&event);
         (!event.data.is_empty() && !is_progress).then_some(event)
     }
 
