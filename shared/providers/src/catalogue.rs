@@ -38,7 +38,7 @@ impl Known {
     /// The environment variable that has to be set for the provider to be configured.
     #[must_use]
     pub fn configured_by(&self) -> &str {
-        if self.base_url.is_some() { &self.key_variable } else { &self.base_url_variable }
+        if matches!(self.key, KeyRule::None) { &self.base_url_variable } else { &self.key_variable }
     }
 }
 

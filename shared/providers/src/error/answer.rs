@@ -38,7 +38,8 @@ const MAX_CODE_CHARS: usize = 64;
 pub(crate) fn refused(target: &Target, status: u16, headers: &HeaderMap, body: &[u8]) -> Error {
     let body = serde_json::from_slice(body).unwrap_or(Value::Null);
     let signal = Signal::read(&body);
-    let named = aws::name(headers, &body).and_then(|name| aws::judged(&name, signal.words(&body)));
+    let name = aws::name(headers, &body).or_else(|| signal.exception().map(str::to_owned));
+    let named = name.and_then(|name| aws::judged(&name, signal.words(&body)));
     let (category, code) = named.unwrap_or_else(|| by_status(status, &signal));
     let mut error = signal.into_error(target, category, code, &format!("HTTP {status}"));
     error.dispatched = dispatched(status);
@@ -61,7 +62,7 @@ pub(crate) fn in_body(target: &Target, body: &Value) -> Error {
     let (category, code) = match signal.status {
         Some(status) => by_status(status, &signal),
         None if signal.is_spent(None) => (Category::CostLimitError, "insufficient_quota"),
-        None => by_name(&signal).unwrap_or((Category::ApiError, "upstream_error")),
+        None => named(&signal, body).unwrap_or((Category::ApiError, "upstream_error")),
     };
     signal.into_error(target, category, code, "an error in its answer")
 }
@@ -98,13 +99,18 @@ impl Signal {
         let code = text("code");
         Self {
             status: code.as_deref().and_then(|code| code.parse().ok()).filter(|status| (400..600).contains(status)),
-            kind: text("type").or_else(|| text("status")).or_else(|| text("__type")).map(|kind| local_name(&kind)),
+            kind: text("type").or_else(|| text("status")),
             param: text("param"),
             message: error.as_str().map(str::to_owned).or_else(|| text("message")).or_else(|| text("detail")),
             moderated: error.pointer("/metadata/reasons").is_some(),
             details: Details::read(&error["details"]),
             code,
         }
+    }
+
+    /// Its type, where that is what one of Amazon's services calls it.
+    fn exception(&self) -> Option<&str> {
+        self.kind.as_deref().filter(|kind| kind.ends_with("Exception"))
     }
 
     /// Its own names for itself, the more exact before the type.
@@ -162,10 +168,6 @@ fn by_status(status: u16, signal: &Signal) -> (Category, &'static str) {
     if let Some(named) = named {
         return named;
     }
-    // Bedrock says with the status of too many requests that it has yet to load the model.
-    if status == 429 && signal.names().any(|name| name == "modelnotreadyexception") {
-        return (Category::ApiError, "upstream_error");
-    }
     match status {
         300..=399 => (Category::ApiError, "unexpected_redirect"),
         401 => (Category::AuthenticationError, "provider_auth_failed"),
@@ -183,6 +185,11 @@ fn by_status(status: u16, signal: &Signal) -> (Category, &'static str) {
     }
 }
 
+/// Category and code of an answer that has no status but its names.
+fn named(signal: &Signal, body: &Value) -> Option<(Category, &'static str)> {
+    by_name(signal).or_else(|| aws::judged(signal.exception()?, signal.words(body)))
+}
+
 /// Category and code that the error's own names stand for.
 fn by_name(signal: &Signal) -> Option<(Category, &'static str)> {
     if signal.moderated {
@@ -198,23 +205,18 @@ fn by_name(signal: &Signal) -> Option<(Category, &'static str)> {
         | "insufficient_balance"
         | "insufficient_credits"
         | "billing_error" => Some((Category::CostLimitError, "insufficient_quota")),
-        "rate_limit_exceeded"
-        | "rate_limit_error"
-        | "rate_limited"
-        | "too_many_requests"
-        | "resource_exhausted"
-        | "throttlingexception" => Some((Category::RateLimitError, "rate_limit_exceeded")),
+        "rate_limit_exceeded" | "rate_limit_error" | "rate_limited" | "too_many_requests" | "resource_exhausted" => {
+            Some((Category::RateLimitError, "rate_limit_exceeded"))
+        }
         "invalid_api_key" | "api_key_invalid" | "authentication_error" | "account_deactivated" | "unauthenticated" => {
             Some((Category::AuthenticationError, "provider_auth_failed"))
         }
-        "permission_error" | "permission_denied" | "accessdeniedexception" => {
-            Some((Category::AuthorizationError, "provider_access_denied"))
-        }
+        "permission_error" | "permission_denied" => Some((Category::AuthorizationError, "provider_access_denied")),
         "model_not_found" | "not_found_error" | "not_found" => Some((Category::NotFoundError, "model_not_found")),
         "content_policy_violation" | "content_filter" | "content_blocked" => {
             Some((Category::AuthorizationError, "content_blocked"))
         }
-        "timeout" | "request_timeout" | "timeout_error" | "deadline_exceeded" | "modeltimeoutexception" => {
+        "timeout" | "request_timeout" | "timeout_error" | "deadline_exceeded" => {
             Some((Category::TimeoutError, "timeout"))
         }
         "request_too_large" => Some((Category::ValidationError, "request_too_large")),
@@ -227,9 +229,7 @@ fn by_name(signal: &Signal) -> Option<(Category, &'static str)> {
         | "overloaded_error"
         | "service_unavailable"
         | "unavailable"
-        | "internal"
-        | "modelnotreadyexception"
-        | "modelerrorexception" => Some((Category::ApiError, "upstream_error")),
+        | "internal" => Some((Category::ApiError, "upstream_error")),
         _ => None,
     })
 }
@@ -259,18 +259,13 @@ fn is_short(pause: &Duration) -> bool {
     !pause.is_zero() && *pause <= MAX_RETRY_AFTER
 }
 
-/// An AWS name without its namespace: `com.amazon.coral.service#ThrottlingException`.
-fn local_name(kind: &str) -> String {
-    kind.rsplit('#').next().unwrap_or(kind).to_owned()
-}
-
 fn meaning(category: Category, code: &str) -> &'static str {
     match category {
         Category::ValidationError => "it refused the request as invalid",
         Category::TimeoutError => "it took too long",
         Category::AuthenticationError => "it does not accept our key",
         Category::AuthorizationError if code == "content_blocked" => "it blocked the content",
-        Category::AuthorizationError => "it does not allow us this",
+        Category::AuthorizationError => "it does not let us use this model",
         Category::RateLimitError => "too many requests",
         Category::CostLimitError => "our quota there is used up",
         Category::NotFoundError => "it knows no such model, or its base URL is wrong",
