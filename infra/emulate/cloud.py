@@ -15,6 +15,7 @@ from processes import WORK, free_port, say, server, wait_until
 REGION = "us-east-1"
 STACK = "turnwise"
 BUCKET = "packages"
+TEMPLATE = "template.json"
 BINARIES = ["stream", "conversations", "models", "admin", "worker", "timers"]
 API_KEY = "tw_live_sample_0123456789abcdefghijklmnopqrstuv"
 ADMIN_KEY = "tw_admin_sample_0123456789abcdefghijklmnopqrstu"
@@ -76,10 +77,15 @@ def deploy(running, packages):
         s3.upload_file(str(package), BUCKET, f"{binary}.zip")
         say(f"uploaded {binary}.zip, {package.stat().st_size / 1e6:.2f} MB")
 
+    # From the bucket, as `sam deploy` does it: what is sent along may have 51,200 bytes only, and ours has more.
+    template = json.dumps(translate.for_emulator(translate.translate(BUCKET)))
+    s3.put_object(Bucket=BUCKET, Key=TEMPLATE, Body=template.encode())
+    say(f"uploaded {TEMPLATE}, {len(template) / 1e3:.0f} KB")
+
     formation = running.client("cloudformation")
     formation.create_stack(
         StackName=STACK,
-        TemplateBody=json.dumps(translate.for_emulator(translate.translate(BUCKET))),
+        TemplateURL=f"{running.endpoint}/{BUCKET}/{TEMPLATE}",
         Parameters=[
             {"ParameterKey": "ApiKeySha256", "ParameterValue": hashlib.sha256(API_KEY.encode()).hexdigest()},
             {"ParameterKey": "AdminKeySha256", "ParameterValue": hashlib.sha256(ADMIN_KEY.encode()).hexdigest()},

@@ -63,3 +63,29 @@ fn clients_are_told_not_to_repeat_what_would_fail_again() {
     // 404, which they do not.
     check(Engine::NotFound { what: "turn", name: "c:t".to_owned() }, None);
 }
+
+#[test]
+fn the_gateways_own_refusals_have_the_fields_and_texts_of_ours() {
+    const REQUEST_ID: &str = "$context.requestId";
+    let template = include_str!("../../../../template.yaml");
+    let refusals: Vec<_> = template.lines().map(str::trim).filter(|line| line.starts_with(r#"{"error":"#)).collect();
+    assert_eq!(refusals.len(), 6);
+    for line in refusals {
+        // The gateway puts a string in quotation marks here.
+        let line = line.replace("$context.error.messageString", r#""Invalid request body""#);
+        let body: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let theirs = &body["error"];
+        let category: Category = serde_json::from_value(theirs["category"].clone()).unwrap();
+        let code = theirs["code"].as_str().unwrap();
+        let row = category.profile_of(code);
+
+        let mut ours = Answer::new(category, theirs["message"].as_str().unwrap()).code(code).body;
+        ours.kind = row.kind.to_owned();
+        ours.retryable = row.retry.may_help();
+        // What only the gateway knows.
+        ours.param = theirs["param"].as_str().map(str::to_owned);
+        ours.retry_after_s = theirs["retry_after_s"].as_f64();
+        ours.complete(REQUEST_ID);
+        assert_eq!(*theirs, serde_json::to_value(ours).unwrap(), "{code}");
+    }
+}
