@@ -1,5 +1,6 @@
 //! An engine over a table and a scripted provider, for tests and benchmarks below HTTP.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -56,6 +57,7 @@ pub fn caller() -> Caller {
         tenant: Tenant::default_tenant(),
         user: "owner".to_owned(),
         api_key: "01234567".to_owned(),
+        grant: Arc::default(),
         request_id: "req_0123456789abcdef0123456789abcdef".to_owned(),
         deadline: None,
     }

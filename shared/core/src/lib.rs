@@ -17,6 +17,7 @@
 //! - `reader`, `raw`: requests read field by field, and put together as they are written
 //! - [`id`]: names of tenants, conversations, turns, projects
 //! - [`json`]: strict parsing, canonical form; [`digest`]: hashes over it
+//! - [`access`]: who may do what, and how much of it
 //! - [`category`]: the 12 error categories and 4 severities
 //! - [`catalogue`], [`money`], [`usage`]: models, prices, tokens, exact cost
 //! - [`upstream`]: how often providers are called, how long, and when not
@@ -26,6 +27,7 @@
 //! - [`window`]: how much of a conversation goes along with a new message
 //! - [`time`]: instants and their written form
 
+pub mod access;
 pub mod catalogue;
 pub mod category;
 pub mod compaction;

@@ -147,6 +147,7 @@ impl Engine {
             tenant: tenant.clone(),
             user: input.user.clone(),
             api_key: input.api_key.clone(),
+            grant: Arc::default(),
             request_id: format!("worker-{}", turn.attempt),
             deadline,
         };
@@ -188,6 +189,7 @@ impl Engine {
             tenant: tenant.clone(),
             user: String::new(),
             api_key: String::new(),
+            grant: Arc::default(),
             request_id: format!("worker-{}", turn.attempt),
             deadline: None,
         };

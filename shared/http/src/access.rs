@@ -8,6 +8,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use subtle::ConstantTimeEq as _;
+use turnwise_core::access::{Grant, Scope};
 use turnwise_core::digest::Digest;
 use turnwise_core::id::Tenant;
 
@@ -23,8 +24,8 @@ pub struct Principal {
     pub user: String,
     /// The key's id, never the key.
     pub api_key: String,
-    /// Whether it may do what touches others: locks, dead letters.
-    pub admin: bool,
+    /// What it may do, and how much of it.
+    pub grant: Arc<Grant>,
 }
 
 /// The keys that are accepted, as their digests. Without any, everything that asks
@@ -73,7 +74,7 @@ impl Access {
             tenant: Tenant::default_tenant(),
             user: "owner".to_owned(),
             api_key: digest.as_str().chars().take(KEY_ID_DIGITS).collect(),
-            admin,
+            grant: Arc::new(if admin { Grant::of_operator() } else { Grant::of_user() }),
         })
     }
 }
@@ -95,7 +96,8 @@ pub(crate) async fn require_key(State(access): State<Access>, mut request: Reque
 
 /// Lets only administrators through; stands behind [`require_key`].
 pub(crate) async fn require_admin(request: Request, next: Next) -> Response {
-    let admin = request.extensions().get::<Principal>().is_some_and(|principal| principal.admin);
+    let admin =
+        request.extensions().get::<Principal>().is_some_and(|principal| principal.grant.scopes.has(Scope::Admin));
     if admin { next.run(request).await } else { Error::Forbidden.into_response() }
 }
 
@@ -137,7 +139,7 @@ mod tests {
     #[test]
     fn only_an_administrators_key_is_one() {
         let access = Access::to_digests([Digest::of("user")], [Digest::of("admin")]);
-        let is_admin = |key| access.principal(key).map(|principal| principal.admin);
+        let is_admin = |key| access.principal(key).map(|principal| principal.grant.is_operator);
         assert_eq!(is_admin("user"), Some(false));
         assert_eq!(is_admin("admin"), Some(true));
         assert_eq!(is_admin("other"), None);

@@ -1,10 +1,12 @@
 //! What a route asks for, and what it gets.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use turnwise_core::access::Grant;
 use turnwise_core::digest::Digest;
 use turnwise_core::generation::Completion;
 use turnwise_core::id::{ProjectId, Tenant, TurnKey};
@@ -25,6 +27,8 @@ pub struct Caller {
     pub user: String,
     /// The API key's id, never the key.
     pub api_key: String,
+    /// What that key may do, and how much of it.
+    pub grant: Arc<Grant>,
     /// The request, to be found in the log.
     pub request_id: String,
     /// When the invocation ends, in Lambda.

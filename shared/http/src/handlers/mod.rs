@@ -1,5 +1,7 @@
 //! One file an operation.
 
+use std::sync::Arc;
+
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
@@ -39,6 +41,7 @@ fn caller(principal: &Principal, context: &RequestContext) -> Caller {
         tenant: principal.tenant.clone(),
         user: principal.user.clone(),
         api_key: principal.api_key.clone(),
+        grant: Arc::clone(&principal.grant),
         request_id: context.id().to_owned(),
         deadline: context.deadline(),
     }
