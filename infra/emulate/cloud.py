@@ -1,5 +1,6 @@
 """The emulated cloud: ministack on loopback, with IAM enforced, and the stack of template.yaml in it."""
 
+import base64
 import contextlib
 import hashlib
 import json
@@ -19,6 +20,7 @@ TEMPLATE = "template.json"
 BINARIES = ["stream", "conversations", "models", "admin", "worker", "timers"]
 API_KEY = "tw_live_sample_0123456789abcdefghijklmnopqrstuv"
 ADMIN_KEY = "tw_admin_sample_0123456789abcdefghijklmnopqrstu"
+KEY_PEPPERS = "1:" + base64.b64encode(b"a pepper for the emulated cloud.").decode()
 ADMINISTRATOR = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}  # the emulator's own words
 DEPLOY_TIMEOUT_S = 120
 
@@ -89,6 +91,7 @@ def deploy(running, packages):
         Parameters=[
             {"ParameterKey": "ApiKeySha256", "ParameterValue": hashlib.sha256(API_KEY.encode()).hexdigest()},
             {"ParameterKey": "AdminKeySha256", "ParameterValue": hashlib.sha256(ADMIN_KEY.encode()).hexdigest()},
+            {"ParameterKey": "KeyPeppers", "ParameterValue": KEY_PEPPERS},
             {"ParameterKey": "RustLog", "ParameterValue": "debug"},
         ],
         Capabilities=["CAPABILITY_IAM"],

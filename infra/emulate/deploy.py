@@ -291,6 +291,23 @@ def check_queued_turns(api):
     say("queued turns run through the queue and the worker, in their order")
 
 
+def check_keys(api):
+    """A key of the table: made by the operator, used by its holder through every function, taken back."""
+    made = api.call("POST", "/admin/keys", {"name": "emulated", "owner": "ada", "tenant": "acme"}, key=ADMIN_KEY)
+    expect("a key", made.status, 201)
+    key, path = made.json()["key"], f"/admin/keys/{made.json()['id']}"
+    turn = {"message": "hello", "session_id": "mine", "turn_id": "1"}
+    expect("a turn with it", api.call("POST", "/v1/chat", turn, key=key).status, 200)
+    expect("its history", api.call("GET", "/v1/threads", key=key).status, 200)
+    expect("its models", api.call("GET", "/v1/models", key=key).status, 200)
+    expect("another tenant's turn", api.call("GET", "/v1/turns/mine:1").status, 404)
+    expect("what it is not for", api.call("GET", "/admin/keys", key=key).status, 403)
+    expect("when it was used", api.call("GET", path, key=ADMIN_KEY).json()["last_used_at"] is not None, True)
+    expect("it is taken back", api.call("POST", path + "/revoke", {}, key=ADMIN_KEY).json()["status"], "revoked")
+    expect("by the function that took it back", api.call("GET", "/admin/keys", key=key).status, 401)
+    say("a key is made, opens its own tenant only, and is taken back")
+
+
 def check_admin(api):
     """What an operator sees, with an administrator's key only."""
     for path in ["/admin/locks", "/admin/dead-letters", "/admin/turns", "/admin/health"]:
@@ -346,6 +363,7 @@ def check_all(running, outputs):
     check_responses(api)
     check_queue(running, outputs["QueueUrl"])
     check_queued_turns(api)
+    check_keys(api)
     check_admin(api)
     check_timers(running)
     check_dead_letters(running, api, outputs["QueueUrl"], outputs["DeadLetterQueueUrl"])
