@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use turnwise_core::access::Peppers;
+use turnwise_core::access::{Grant, Peppers};
 use turnwise_core::catalogue::Catalogue;
 use turnwise_core::time::Timestamp;
 use turnwise_providers::Providers;
@@ -20,6 +20,8 @@ use crate::random::Random;
 use crate::tasks::Tasks;
 use crate::upstream::Health;
 use crate::upstream::policy::CallPolicy;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The use cases over one table, one queue and a set of providers. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -114,9 +116,11 @@ impl Engine {
         self
     }
 
-    /// When something said at `at` is as if it were gone, if ever.
-    pub(crate) fn expires_at(&self, at: Timestamp) -> Option<Timestamp> {
-        self.retention.map(|retention| at + retention)
+    /// When something said at `at` is as if it were gone, if ever: as the tenant's settings
+    /// say, else the operator's.
+    pub(crate) fn expires_at(&self, at: Timestamp, grant: &Grant) -> Option<Timestamp> {
+        let of_tenant = grant.settings.retention_days.map(|days| Some(DAY * days).filter(|time| !time.is_zero()));
+        of_tenant.unwrap_or(self.retention).map(|retention| at + retention)
     }
 
     pub(crate) fn price_version(&self) -> String {

@@ -237,6 +237,17 @@ pub(crate) fn usage(tenant: &Tenant, day: &str, shard: u8) -> String {
     format!("U#{tenant}#{day}#{}", shard % DAY_SHARDS)
 }
 
+/// Sort key of a usage counter.
+pub(crate) fn usage_row(model: &str, project: &str, api_key: &str) -> String {
+    let name = |text: &str| text.replace('#', "_");
+    format!("{}#{project}#{}", name(model).replacen('/', "#", 1), name(api_key))
+}
+
+/// Whether the usage counter with the sort key `sk` is that of an API key.
+pub(crate) fn is_usage_of(sk: &str, api_key: &str) -> bool {
+    sk.rsplit_once('#').is_some_and(|(_, last)| last == api_key)
+}
+
 /// What calling the providers took on a day.
 pub(crate) fn call_counts(day: &str) -> String {
     format!("CALLS#{day}")

@@ -191,9 +191,8 @@ impl Store {
 
     fn add_usage(&self, record: &RecordLedger<'_>) -> Result<TransactWriteItem, Error> {
         let RecordLedger { tenant, line, shard } = record;
-        let name = |text: &str| text.replace('#', "_");
         let project = line.project.as_ref().map_or("-", ProjectId::as_str);
-        let row = format!("{}#{project}#{}", name(&line.model).replacen('/', "#", 1), name(&line.api_key));
+        let row = keys::usage_row(&line.model, project, &line.api_key);
         let (committed, wasted) = match line.phase {
             Phase::Settled | Phase::Estimated => (1, 0),
             Phase::Wasted => (0, 1),

@@ -45,11 +45,35 @@ impl Store {
         since: Timestamp,
         until: Timestamp,
     ) -> Result<UsageTotals, Error> {
+        self.usage_of(tenant, None, since, until).await
+    }
+
+    /// The same of one API key alone, by its id.
+    ///
+    /// # Errors
+    /// As [`Self::usage_totals`].
+    pub async fn usage_of_key(
+        &self,
+        tenant: &Tenant,
+        key: &str,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<UsageTotals, Error> {
+        self.usage_of(tenant, Some(key), since, until).await
+    }
+
+    async fn usage_of(
+        &self,
+        tenant: &Tenant,
+        key: Option<&str>,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<UsageTotals, Error> {
         let mut totals = UsageTotals::default();
         let mut day = since;
         loop {
             for shard in 0..keys::DAY_SHARDS {
-                self.add_usage_of(keys::usage(tenant, &day.day(), shard), &mut totals).await?;
+                self.add_usage_of(keys::usage(tenant, &day.day(), shard), key, &mut totals).await?;
             }
             if day.day() == until.day() || day > until {
                 return Ok(totals);
@@ -58,11 +82,14 @@ impl Store {
         }
     }
 
-    async fn add_usage_of(&self, partition: String, totals: &mut UsageTotals) -> Result<(), Error> {
+    async fn add_usage_of(&self, partition: String, key: Option<&str>, totals: &mut UsageTotals) -> Result<(), Error> {
         let query = self.dynamo.query().table_name(&*self.table).key_condition_expression("pk = :pk");
         let mut rows = query.expression_attribute_values(":pk", text(partition)).into_paginator().items().send();
         while let Some(row) = rows.next().await {
             let row = row.map_err(|error| Error::from_sdk("usage_totals", &error))?;
+            if key.is_some_and(|key| !keys::is_usage_of(&Row(&row).text("sk").unwrap_or_default(), key)) {
+                continue;
+            }
             let count = |name: &str| Row(&row).maybe_number(name).map(|count| count.unwrap_or(0));
             totals.conversations += count("conversations")?;
             totals.requests += count("requests")?;

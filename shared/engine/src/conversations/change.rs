@@ -87,7 +87,7 @@ impl Engine {
                 row,
                 items: items.to_owned(),
                 added_at: now,
-                expires_at: self.expires_at(now),
+                expires_at: self.expires_at(now, &caller.grant),
                 request: caller.request_id.clone(),
             };
             let packed = added.pack()?;

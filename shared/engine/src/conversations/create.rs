@@ -66,7 +66,7 @@ impl Engine {
             row: RowId { number: 0, version: FIRST_VERSION },
             items: json::raw(&Value::Array(items)),
             added_at,
-            expires_at: self.expires_at(added_at),
+            expires_at: self.expires_at(added_at, &caller.grant),
             request: caller.request_id.clone(),
         };
         let packed = items.pack()?;

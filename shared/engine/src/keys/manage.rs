@@ -8,7 +8,7 @@ use turnwise_core::fault::{Fault, Faults};
 use turnwise_core::id::Tenant;
 use turnwise_core::limits::MAX_CONFLICT_RETRIES;
 use turnwise_core::time::Timestamp;
-use turnwise_store::{AuditEntry, KeyPage, StoredKey};
+use turnwise_store::{AuditEntry, KeyPage, StoredKey, UsageTotals};
 
 use crate::engine::Engine;
 use crate::error::Error;
@@ -16,6 +16,9 @@ use crate::turn::Caller;
 
 /// Longest time that the secret before a rotation may stay good: a week of rolling it out.
 pub const MAX_ROTATION_GRACE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How far back a key's usage is summed up, before today.
+const USAGE_WINDOW: Duration = Duration::from_secs(29 * 24 * 3600);
 
 /// What an administrator says of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +126,16 @@ impl Engine {
         let found = self.retry(|_| self.store.api_key(id)).await?;
         let found = found.filter(|found| check_tenant(caller, &found.key.tenant).is_ok());
         found.ok_or_else(|| not_found(id.as_str()))
+    }
+
+    /// What the work that a key asked for came to, today and the 29 days before.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn key_usage(&self, stored: &StoredKey) -> Result<UsageTotals, Error> {
+        let (now, tenant) = (self.clock.now(), &stored.key.tenant);
+        let since = now - USAGE_WINDOW;
+        Ok(self.retry(|_| self.store.usage_of_key(tenant, stored.id.as_str(), since, now)).await?)
     }
 
     /// A page of the keys of `tenant`, newest first.

@@ -115,7 +115,7 @@ impl Producer {
         let claim = &self.ready.claim;
         let (number, turn) = (claim.number, claim.key.turn.clone());
         let echo = self.input.echo.clone();
-        let expires_at = self.engine.expires_at(completed_at);
+        let expires_at = self.engine.expires_at(completed_at, &self.caller.grant);
         CommittedTurn { number, turn, input: self.kept_input(), output, echo, completed_at, expires_at }
     }
 

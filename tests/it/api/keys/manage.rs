@@ -20,7 +20,8 @@ async fn a_key_is_told_once() {
     assert_eq!(made["scopes"], json!(["generate", "read"]));
     assert_eq!(made["limits"]["requests_per_minute"], 60);
 
-    let shown = app.get(&format!("/admin/keys/{id}")).await.json();
+    let mut shown = app.get(&format!("/admin/keys/{id}")).await.json();
+    assert_eq!(shown.as_object_mut().unwrap().remove("usage").unwrap()["requests"], 0);
     let mut told = made.clone();
     told.as_object_mut().unwrap().remove("key");
     assert_eq!(shown, told);
@@ -145,4 +146,43 @@ async fn a_tenants_settings_are_changed_field_by_field() {
         "alert_webhook",
     );
     check_error(&app.post(path, &json!({"limit": {}})).await, 400, "invalid_request", "limit");
+}
+
+#[tokio::test]
+async fn a_key_shows_what_it_was_used_for() {
+    let app = TestApp::start().await;
+    let (made, other) = (make(&app, json!({"name": "used"})).await, make(&app, json!({"name": "other"})).await);
+    let hello = json!({"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content": "hello"}]});
+    for _ in 0..2 {
+        send(&app, &text(&made), Method::POST, "/v1/chat/completions", Some(&hello)).await;
+    }
+    send(&app, &text(&other), Method::POST, "/v1/chat/completions", Some(&hello)).await;
+    let usage = app.get(&format!("/admin/keys/{}", made["id"].as_str().unwrap())).await.json()["usage"].clone();
+    let stats = app.get("/v1/stats").await.json();
+    assert_eq!((&usage["requests"], &stats["requests"]), (&json!(2), &json!(3)));
+    assert_eq!(usage["input_tokens"].as_u64().unwrap() * 3, stats["input_tokens"].as_u64().unwrap() * 2);
+    assert!(usage["cost_usd"].as_str().unwrap().parse::<f64>().unwrap() > 0.0, "{usage}");
+}
+
+#[tokio::test]
+async fn a_tenant_keeps_what_is_said_as_long_as_it_says() {
+    let app = TestApp::builder().with_retention(std::time::Duration::from_secs(24 * 3600)).start().await;
+    let rows_expire = async |tenant: &str, days: Option<u64>| {
+        if let Some(days) = days {
+            app.post(&format!("/admin/tenants/{tenant}"), &json!({"retention_days": days})).await;
+        }
+        let key = key_of(&app, tenant).await;
+        super::ask(&app, &key, &super::question("local/echo")).await;
+        let rows = app.table.rows().await;
+        let is_theirs = |row: &&turnwise_tests::table::Row| {
+            use turnwise_tests::table::text;
+            text(row, "pk") == format!("C#{tenant}#s") && text(row, "sk").starts_with("M#")
+        };
+        let row = rows.iter().find(is_theirs).unwrap();
+        let number = |name: &str| turnwise_tests::table::number(row, name);
+        number("ttl").checked_sub(number("completed_at") / 1000)
+    };
+    assert_eq!(rows_expire("usual", None).await, Some(24 * 3600));
+    assert_eq!(rows_expire("longer", Some(30)).await, Some(30 * 24 * 3600));
+    assert_eq!(rows_expire("for-ever", Some(0)).await, None);
 }

@@ -70,7 +70,31 @@ pub(crate) struct KeyBody {
     pub revoked_at: Option<String>,
     /// When it was last seen in use, to the minute.
     pub last_used_at: Option<String>,
+    /// What the work that it asked for came to, today and the 29 days before: only where one
+    /// key is looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<KeyUsageBody>,
 }
+
+/// What the work that a key asked for came to.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct KeyUsageBody {
+    /// Days summed up.
+    pub days: u32,
+    /// Committed turns, and answered requests that are no turns.
+    pub requests: u64,
+    /// All input tokens.
+    pub input_tokens: u64,
+    /// All output tokens.
+    pub output_tokens: u64,
+    /// Exact cost in USD, as far as the models have prices.
+    pub cost_usd: String,
+    /// Answers that were paid for and thrown away; their tokens and cost are among the above.
+    pub wasted: u64,
+}
+
+/// Days that a key's usage is summed up over.
+const USAGE_DAYS: u32 = 30;
 
 /// One page of keys, newest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -219,7 +243,7 @@ pub(crate) async fn list_keys(
     Ok(Json(KeyList { object: "list", data, has_more: page.next.is_some(), next: page.next }))
 }
 
-/// Shows one key, without its text.
+/// Shows one key with what it was used for, without its text.
 #[utoipa::path(
     get, path = "/admin/keys/{id}", tag = "admin",
     params(("id" = String, Path, description = "The key's id")),
@@ -237,7 +261,16 @@ pub(crate) async fn get_key(
     Segment(id): Segment,
 ) -> Result<Json<KeyBody>, Error> {
     let stored = app.engine.key(&caller(&principal, &context), &key_id(&id)?).await?;
-    Ok(Json(KeyBody::told(&stored, None, app.engine.clock.now())))
+    let totals = app.engine.key_usage(&stored).await?;
+    let usage = KeyUsageBody {
+        days: USAGE_DAYS,
+        requests: totals.requests,
+        input_tokens: totals.input_tokens,
+        output_tokens: totals.output_tokens,
+        cost_usd: totals.cost.to_string(),
+        wasted: totals.wasted,
+    };
+    Ok(Json(KeyBody { usage: Some(usage), ..KeyBody::told(&stored, None, app.engine.clock.now()) }))
 }
 
 /// Changes a key. Takes effect at once in this process, within a minute in others.
@@ -350,6 +383,7 @@ impl KeyBody {
             rotated_at: time(key.rotated_at),
             revoked_at: time(key.revoked_at),
             last_used_at: time(stored.last_used_at),
+            usage: None,
         }
     }
 }
