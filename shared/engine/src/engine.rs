@@ -15,6 +15,7 @@ use crate::live::Hub;
 use crate::measure::Learned;
 use crate::memory::Memory;
 use crate::random::Random;
+use crate::rates::Rates;
 use crate::tasks::Tasks;
 use crate::upstream::Health;
 use crate::upstream::policy::CallPolicy;
@@ -43,6 +44,7 @@ pub struct Engine {
     /// Counts tokens exactly, where it can.
     pub counter: Counter,
     pub(crate) calibration: Learned,
+    pub(crate) rates: Rates,
     pub(crate) hub: Arc<Hub>,
     pub(crate) health: Health,
 }
@@ -63,6 +65,7 @@ impl Engine {
             memory: Memory::default(),
             counter: without_tokenizers,
             calibration: Learned::default(),
+            rates: Rates::default(),
             hub: Arc::default(),
             health: Health::default(),
         }

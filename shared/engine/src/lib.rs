@@ -16,6 +16,7 @@
 //! - [`work`]: turns of the queue and turns whose attempts died; [`sweep`]: due rows
 //!   without a message; [`locks`], [`dead_letters`]: what an operator sees and does
 //! - [`live`]: turns running in this process; [`follow`]: their events as a stream
+//! - [`rates`]: whether a request may come in
 //! - [`recent`]: turns as they happen
 //! - [`health`]: what the service stands on, asked one by one
 //! - [`clock`], [`random`], [`tasks`]: time, chance and background work, so that
@@ -42,6 +43,7 @@ pub mod models;
 pub mod once;
 pub mod providers;
 pub mod random;
+pub mod rates;
 pub mod recent;
 pub mod responses;
 mod retry;

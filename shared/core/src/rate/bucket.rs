@@ -110,7 +110,7 @@ impl Bucket {
     }
 
     /// Puts one cell back that this process alone knows to be taken.
-    pub(crate) const fn put_back(&mut self, rate: Rate) {
+    pub const fn put_back(&mut self, rate: Rate) {
         self.tat_ns = self.tat_ns.saturating_sub(rate.every_ns);
     }
 

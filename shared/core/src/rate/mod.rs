@@ -20,7 +20,7 @@ use std::time::Duration;
 
 pub use self::bucket::{Bucket, Take, Write};
 pub use self::hold::{Class, Hold, Whose, holds};
-pub use self::slots::Slots;
+pub use self::slots::{Slot, Slots};
 use crate::time::Timestamp;
 
 /// Nanoseconds of a millisecond. Buckets count in nanoseconds: at a million requests a
