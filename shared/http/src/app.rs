@@ -8,6 +8,7 @@ use turnwise_engine::Engine;
 use crate::access::{self, Access};
 use crate::context;
 use crate::error::Error;
+use crate::rates;
 use crate::routes::{Entry, Function, ROUTES};
 
 /// What handlers share. Cheap to clone.
@@ -32,9 +33,9 @@ pub fn router(app: App, functions: &[Function]) -> Router {
     let (mut open, mut keyed, mut admin) = (Router::new(), Router::new(), Router::new());
     for route in mine {
         match route.entry {
-            Entry::Open => open = open.route(&route.mounted_path(), route.mount()),
-            Entry::Keyed => keyed = keyed.route(&route.mounted_path(), route.mount()),
-            Entry::Admin => admin = admin.route(&route.mounted_path(), route.mount()),
+            Entry::Open => open = open.route(route.mounted_path(), route.mount()),
+            Entry::Keyed => keyed = keyed.route(route.mounted_path(), route.mount()),
+            Entry::Admin => admin = admin.route(route.mounted_path(), route.mount()),
         }
     }
     // A layer over no routes at all is taken for a mistake.
@@ -42,6 +43,7 @@ pub fn router(app: App, functions: &[Function]) -> Router {
         true => keyed.merge(admin.route_layer(middleware::from_fn(access::require_admin))),
         false => keyed,
     };
+    let keyed = keyed.route_layer(middleware::from_fn_with_state(app.clone(), rates::admit));
     let keyed = keyed.route_layer(middleware::from_fn_with_state(app.clone(), access::require_key));
     open.merge(keyed)
         .fallback(|| async { Error::NoRoute })
