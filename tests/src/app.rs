@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use axum::extract::Request;
 use axum::middleware::map_request;
 use axum::serve::ListenerExt as _;
@@ -16,6 +17,7 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use turnwise_core::access::Grant;
 use turnwise_core::digest::Digest;
 use turnwise_engine::Engine;
 use turnwise_engine::clock::Clock;
@@ -71,6 +73,7 @@ pub struct Builder {
     time: Option<Duration>,
     calls: CallPolicy,
     settings: Vec<(&'static str, ProviderSettings)>,
+    sdk_client: Option<SharedHttpClient>,
 }
 
 impl Builder {
@@ -127,6 +130,20 @@ impl Builder {
         self
     }
 
+    /// `key` is accepted too, for what `grant` says.
+    #[must_use]
+    pub fn with_key(mut self, key: &str, grant: Grant) -> Self {
+        self.access = self.access.with_grant(key, grant);
+        self
+    }
+
+    /// The SDK reaches the table by `client`.
+    #[must_use]
+    pub fn with_sdk_client(mut self, client: SharedHttpClient) -> Self {
+        self.sdk_client = Some(client);
+        self
+    }
+
     /// Only `local/echo` answers.
     #[must_use]
     pub fn without_openai(mut self) -> Self {
@@ -148,7 +165,8 @@ impl Builder {
     async fn start_over(self, table: Arc<Table>, provider: Arc<ScriptedProvider>) -> TestApp {
         let (queue, receiver) = Queue::in_process();
         let providers = Providers::new(&self.settings(&provider)).expect("the settings are in order");
-        let engine = Engine::new(table.store(), queue, providers).with_calls(self.calls.clone());
+        let store = table.store_through(self.sdk_client.clone());
+        let engine = Engine::new(store, queue, providers).with_calls(self.calls.clone());
         let engine = engine.with_retention(self.retention).with_counter(with_tokenizers);
         let engine = engine.with_time_and_chance(self.clock.clone(), Random::from_system());
         let app = App { engine: engine.clone(), access: self.access.clone() };
@@ -203,7 +221,7 @@ impl TestApp {
     pub fn builder() -> Builder {
         let (access, clock) = (Access::to_key(KEY), Clock::System);
         let (calls, settings) = (rig::one_call(), Vec::new());
-        Builder { access, has_openai: true, retention: None, clock, time: None, calls, settings }
+        Builder { access, has_openai: true, retention: None, clock, time: None, calls, settings, sdk_client: None }
     }
 
     /// Starts to do what the queue says is due, as a server does. Hints that came before

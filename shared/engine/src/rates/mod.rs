@@ -18,8 +18,8 @@ use std::time::Duration;
 use quick_cache::sync::Cache;
 use turnwise_core::access::Grant;
 use turnwise_core::id::Tenant;
-use turnwise_core::rate::{Hold, holds};
 pub use turnwise_core::rate::{Class, Standing, Whose};
+use turnwise_core::rate::{Hold, holds};
 use turnwise_core::time::Timestamp;
 use turnwise_store::BucketId;
 
