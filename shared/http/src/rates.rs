@@ -70,8 +70,8 @@ impl Facts {
 /// What a client is told that came too often.
 pub(crate) fn message(refusal: &Refusal) -> String {
     let who = match refusal.whose {
-        Whose::Key => "This key",
-        Whose::Tenant => "All keys of this tenant together",
+        Whose::Key => "with this key",
+        Whose::Tenant => "with all keys of this tenant together",
     };
     let what = match refusal.class {
         Class::Generate => "requests for answers",
@@ -80,7 +80,7 @@ pub(crate) fn message(refusal: &Refusal) -> String {
         Class::Admin => "administrative requests",
     };
     let (limit, wait) = (refusal.standing.limit, written(refusal.retry_after));
-    format!("{who} may make {limit} {what} a minute, and that many were made. Try again in {wait}.")
+    format!("The limit of {what} {who}, {limit} a minute, is reached. Try again in {wait}.")
 }
 
 /// A duration as OpenAI's headers have it, which is Go's form: `6m0s`, `1.5s`, `120ms`.

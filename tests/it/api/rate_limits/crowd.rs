@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 use turnwise_core::rate::Class;
 use turnwise_engine::rates::Admission;
+use turnwise_tests::faults::Away;
 use turnwise_tests::rig;
 use turnwise_tests::table::text;
 
@@ -37,7 +38,10 @@ async fn of_twenty_requests_over_two_processes_five_pass() {
 
 #[tokio::test]
 async fn a_crowd_pays_few_writes() {
-    let app = with_keys(&key_of(6_000)).start().await;
+    let counting = Away::rows("R#", false);
+    counting.come_back();
+    let clock = Clock::Manual(Manual::new(Timestamp(1_795_276_800_000)));
+    let app = TestApp::builder().with_clock(clock).with_sdk_client(counting.http_client()).start().await;
     let grant = key_of(6_000);
     let caller = rig::caller();
     let admit = || app.engine.admit(&caller.tenant, "crowd", &grant, Class::Generate);
@@ -45,8 +49,9 @@ async fn a_crowd_pays_few_writes() {
         let admissions = join_all((0..CROWD).map(|_| admit())).await;
         assert!(admissions.iter().all(|admission| matches!(admission, Admission::Admitted(_))), "{admissions:?}");
     }
-    // A row's every write moves its instant: by as many cells as were leased.
-    assert_eq!(buckets(&app).await.len(), 1);
+    // One cell for the first, 19 for those who wait for it; then leases double up to a second's
+    // worth: 38, 76, and 19 times a hundred.
+    assert_eq!(counting.asked(), 23);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! What a refusal says, and what it leaves.
 
+use serde_json::json;
+
 use super::*;
 
 /// Asks until the first refusal, which is the request number `limit`, counted from 0.
@@ -66,12 +68,40 @@ async fn a_refusal_is_in_each_standards_shape() {
     let (app, _time) = at_rest(&key_of(0)).await;
     let reply = complete(&app, LIMITED).await;
     check_error(&reply, 429, "rate_limit_exceeded", "");
-    insta::assert_json_snapshot!(redacted(reply.json()), @r#""#);
-    let message = json_message();
+    insta::assert_json_snapshot!(redacted(reply.json()), @r#"
+    {
+      "error": {
+        "category": "RATE_LIMIT_ERROR",
+        "code": "rate_limit_exceeded",
+        "message": "The limit of requests for answers with this key, 0 a minute, is reached. Try again in 1m0s.",
+        "param": null,
+        "request_id": "[request_id]",
+        "retry_after_s": 60.0,
+        "retryable": true,
+        "severity": "LOW",
+        "type": "rate_limit_error",
+        "user_message": "Too many requests. Try again in 60 s."
+      }
+    }
+    "#);
+    let message = json!({"model": "gpt-4o-mini", "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]});
     let reply = post(&app, LIMITED, MESSAGES, &message).await;
-    insta::assert_json_snapshot!(redacted(reply.json()), @r#""#);
-}
-
-fn json_message() -> Value {
-    serde_json::json!({"model": "gpt-4o-mini", "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]})
+    insta::assert_json_snapshot!(redacted(reply.json()), @r#"
+    {
+      "error": {
+        "category": "RATE_LIMIT_ERROR",
+        "code": "rate_limit_exceeded",
+        "message": "The limit of requests for answers with this key, 0 a minute, is reached. Try again in 1m0s.",
+        "param": null,
+        "request_id": "[request_id]",
+        "retry_after_s": 60.0,
+        "retryable": true,
+        "severity": "LOW",
+        "type": "rate_limit_error",
+        "user_message": "Too many requests. Try again in 60 s."
+      },
+      "request_id": "[request_id]",
+      "type": "error"
+    }
+    "#);
 }

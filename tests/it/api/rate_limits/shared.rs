@@ -19,7 +19,7 @@ async fn all_keys_of_a_tenant_share_its_limit() {
         let refusal = complete(app, key).await;
         let text = refusal.text();
         assert_eq!(refusal.status, 429, "{text}");
-        assert!(text.contains("All keys of this tenant together may make 3 requests"), "{text}");
+        assert!(text.contains("with all keys of this tenant together, 3 a minute"), "{text}");
         assert_eq!(refusal.header("x-ratelimit-limit-requests"), "3");
     }
 }
@@ -31,7 +31,7 @@ async fn a_keys_own_limit_is_its_own() {
         assert_eq!(complete(&app, LIMITED).await.status, expected);
     }
     let refusal = complete(&app, LIMITED).await.text();
-    assert!(refusal.contains("This key may make 2 requests for answers a minute"), "{refusal}");
+    assert!(refusal.contains("requests for answers with this key, 2 a minute"), "{refusal}");
     assert_eq!(complete(&app, OTHER).await.status, 200);
 }
 
@@ -73,7 +73,7 @@ async fn classes_are_counted_apart() {
     let embeddings = json!({"model": "local/hash-embedding", "input": "hello"});
     assert_eq!(post(&app, LIMITED, "/v1/embeddings", &embeddings).await.status, 200);
     let refusal = post(&app, LIMITED, "/v1/embeddings", &embeddings).await;
-    assert!(refusal.text().contains("1 requests for embeddings"), "{}", refusal.text());
+    assert!(refusal.text().contains("requests for embeddings with this key, 1 a minute"), "{}", refusal.text());
     let counting = json!({"model": "gpt-4o-mini", "input": "hello"});
     assert_eq!(post(&app, LIMITED, "/v1/responses/input_tokens", &counting).await.status, 200);
 }
