@@ -42,7 +42,8 @@ fn grant(limit: Option<u32>) -> Grant {
 fn engine(table: &Table, store: Store) -> (Engine, Clock, Arc<Manual>) {
     let manual = Manual::new(Timestamp(1_795_276_800_000));
     let clock = Clock::Manual(Arc::clone(&manual));
-    let engine = Engine { store, ..rig::engine(table, "http://127.0.0.1:9/v1") };
+    let mut engine = rig::engine(table, "http://127.0.0.1:9/v1");
+    engine.store = store;
     (engine.with_time_and_chance(clock.clone(), Random::from_system()), clock, manual)
 }
 

@@ -1,6 +1,7 @@
 //! So many requests a minute, by key, tenant and class, over all processes.
 
 mod crowd;
+mod fleet;
 mod headers;
 mod refusals;
 mod shared;
