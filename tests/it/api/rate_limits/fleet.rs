@@ -60,7 +60,7 @@ async fn run(limit: u32, ahead: &[Duration], mut seed: u64) -> (Vec<u64>, usize)
 
 #[tokio::test]
 async fn no_window_has_more_than_its_share() {
-    for (limit, seed) in [(3, 1), (40, 2), (200, 3)] {
+    for (limit, seed) in [(3, 1), (20, 2), (100, 3)] {
         let ahead = [Duration::ZERO, CLOCK_SKEW / 2, CLOCK_SKEW];
         let (admitted, refused) = run(limit, &ahead, seed).await;
         for (first, begin) in admitted.iter().enumerate() {
@@ -70,9 +70,6 @@ async fn no_window_has_more_than_its_share() {
                 assert!(count as u64 <= most, "{limit} a minute, {begin} to {end} ms: {count}");
             }
         }
-        // What was refused was too much: nobody waits for a minute that has nothing in it.
-        assert!(refused > 0, "{limit} a minute: the limit is met");
-        let span_ms = admitted.last().unwrap() - admitted[0];
-        println!("{limit} a minute: {} admitted and {refused} refused within {} s", admitted.len(), span_ms / 1_000);
+        assert!(refused > 0 && admitted.len() > limit as usize, "{limit} a minute: {} and {refused}", admitted.len());
     }
 }
