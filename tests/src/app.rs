@@ -17,7 +17,7 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use turnwise_core::access::Grant;
+use turnwise_core::access::{Grant, Peppers};
 use turnwise_core::digest::Digest;
 use turnwise_engine::Engine;
 use turnwise_engine::clock::Clock;
@@ -39,6 +39,9 @@ pub const KEY: &str = "tw-test-key-4711";
 
 /// Our key at the scripted provider.
 pub const PROVIDER_KEY: &str = "sk-scripted-0815";
+
+/// What the digests of keys in the table depend on.
+pub const PEPPER: &[u8] = b"a pepper of the tests' own, 32 by";
 
 /// Longer than anything here takes on a busy machine; a request that waits so long failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -73,6 +76,7 @@ pub struct Builder {
     time: Option<Duration>,
     calls: CallPolicy,
     settings: Vec<(&'static str, ProviderSettings)>,
+    peppers: Peppers,
     sdk_client: Option<SharedHttpClient>,
 }
 
@@ -123,6 +127,13 @@ impl Builder {
         self
     }
 
+    /// It has no pepper for the keys of the table.
+    #[must_use]
+    pub fn without_peppers(mut self) -> Self {
+        self.peppers = Peppers::default();
+        self
+    }
+
     /// [`KEY`] is a user's, not an administrator's.
     #[must_use]
     pub fn without_admin(mut self) -> Self {
@@ -168,6 +179,7 @@ impl Builder {
         let store = table.store_through(self.sdk_client.clone());
         let engine = Engine::new(store, queue, providers).with_calls(self.calls.clone());
         let engine = engine.with_retention(self.retention).with_counter(with_tokenizers);
+        let engine = engine.with_peppers(self.peppers.clone());
         let engine = engine.with_time_and_chance(self.clock.clone(), Random::from_system());
         let app = App { engine: engine.clone(), access: self.access.clone() };
         let mut router = turnwise_http::router(app, &Function::ALL);
@@ -219,9 +231,19 @@ impl TestApp {
     /// The same, to be changed before it starts.
     #[must_use]
     pub fn builder() -> Builder {
-        let (access, clock) = (Access::to_key(KEY), Clock::System);
-        let (calls, settings) = (rig::one_call(), Vec::new());
-        Builder { access, has_openai: true, retention: None, clock, time: None, calls, settings, sdk_client: None }
+        let peppers = Peppers::of(PEPPER);
+        let (access, clock, calls) = (Access::to_key(KEY), Clock::System, rig::one_call());
+        Builder {
+            access,
+            has_openai: true,
+            retention: None,
+            clock,
+            time: None,
+            calls,
+            settings: Vec::new(),
+            peppers,
+            sdk_client: None,
+        }
     }
 
     /// Starts to do what the queue says is due, as a server does. Hints that came before

@@ -6,10 +6,14 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
+use turnwise_core::access::Peppers;
+use turnwise_core::fault::Faults;
 use turnwise_core::limits::SWEEP_EVERY;
 use turnwise_engine::upstream::policy::CallPolicy;
 use turnwise_providers::catalogue::known;
 use turnwise_providers::{Providers, Settings as ProviderSettings};
+
+use crate::keys::{KeysCommand, TenantsCommand};
 
 /// Most days that a retention may have: ten years. A larger number is a mistake in its unit.
 const MAX_RETENTION_DAYS: i64 = 3653;
@@ -39,6 +43,16 @@ pub(crate) enum Command {
     Locks {
         #[command(subcommand)]
         command: LocksCommand,
+    },
+    /// Make, show, change and take back API keys.
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
+    /// Show and change what holds for all keys of a tenant.
+    Tenants {
+        #[command(subcommand)]
+        command: TenantsCommand,
     },
     /// Show turns of queues that ended without an answer, and put them back.
     DeadLetters {
@@ -124,6 +138,10 @@ pub(crate) struct Settings {
     /// in the data folder.
     #[arg(long, env = "TURNWISE_DEV_KEY", hide_env_values = true, global = true)]
     pub(crate) dev_key: Option<String>,
+    /// What the digests of API keys depend on, as a deployment is given it; otherwise a pepper is
+    /// made on the first start and kept in the data folder.
+    #[arg(long, env = "TURNWISE_KEY_PEPPERS", hide_env_values = true, global = true)]
+    pub(crate) key_peppers: Option<String>,
     /// Keep nothing on disk.
     #[arg(long, global = true)]
     pub(crate) memory: bool,
@@ -185,6 +203,16 @@ impl Settings {
     /// How long what is said is kept; `None` keeps it for ever.
     pub(crate) fn retention(&self) -> Option<Duration> {
         Some(self.retention_days).filter(|days| *days > 0).map(|days| DAY * days)
+    }
+
+    /// The peppers, if they are set.
+    ///
+    /// # Errors
+    /// When they are malformed.
+    pub(crate) fn peppers(&self) -> anyhow::Result<Option<Peppers>> {
+        let text = self.key_peppers.as_deref().map(str::trim).filter(|text| !text.is_empty());
+        let parsed = text.map(|text| Peppers::parse("TURNWISE_KEY_PEPPERS", text)).transpose();
+        parsed.map_err(Faults::from).context("the settings are not valid")
     }
 
     /// The fixed development key, if one is set.

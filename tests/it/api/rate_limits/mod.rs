@@ -16,6 +16,7 @@ use serde_json::Value;
 use turnwise_core::access::{Grant, Limits, TenantSettings};
 use turnwise_core::time::Timestamp;
 use turnwise_engine::clock::{Clock, Manual};
+use turnwise_engine::turn::Caller;
 use turnwise_tests::app::{Builder, Reply, TestApp};
 use turnwise_tests::rig;
 use turnwise_tests::table::{Row, text};
@@ -37,10 +38,11 @@ fn key_of(limit: u32) -> Grant {
     Grant { limits: limits(limit), ..Grant::default() }
 }
 
-/// The same, where all keys of its tenant together may make `tenants`.
-fn key_within(limit: u32, tenants: u32) -> Grant {
-    let settings = TenantSettings { limits: limits(tenants), ..TenantSettings::default() };
-    Grant { settings, ..key_of(limit) }
+/// Limits all keys of the tenant together to so many requests a minute.
+async fn limit_tenant(app: &TestApp, limit: u32) {
+    let operator = Caller { grant: Arc::new(Grant::of_operator()), ..rig::caller() };
+    let change = |settings| Ok(TenantSettings { limits: limits(limit), ..settings });
+    app.engine.change_tenant(&operator, &operator.tenant, change).await.unwrap();
 }
 
 /// An app with [`LIMITED`] and [`OTHER`], each with `grant`.

@@ -10,7 +10,8 @@ use super::*;
 
 #[tokio::test]
 async fn all_keys_of_a_tenant_share_its_limit() {
-    let (app, _time) = at_rest(&key_within(5, 3)).await;
+    let (app, _time) = at_rest(&key_of(5)).await;
+    limit_tenant(&app, 3).await;
     let second = app.second_process().await;
     assert_eq!(remaining(&complete(&app, LIMITED).await), 2);
     assert_eq!(remaining(&complete(&second, LIMITED).await), 1);
@@ -25,8 +26,23 @@ async fn all_keys_of_a_tenant_share_its_limit() {
 }
 
 #[tokio::test]
+async fn a_key_of_the_table_has_the_limit_it_was_made_with() {
+    let app = TestApp::start().await;
+    let made = app.post("/admin/keys", &json!({"name": "limited", "limits": {"requests_per_minute": 2}})).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let key = made.json()["key"].as_str().unwrap().to_owned();
+    assert_eq!(remaining(&complete(&app, &key).await), 1);
+    assert_eq!(remaining(&complete(&app, &key).await), 0);
+    assert_eq!(complete(&app, &key).await.status, 429);
+    let found = buckets(&app).await;
+    let id = made.json()["id"].as_str().unwrap().to_owned();
+    assert!(found.len() == 1 && text(&found[0], "pk").contains(&id), "{found:?}");
+}
+
+#[tokio::test]
 async fn a_keys_own_limit_is_its_own() {
-    let (app, _time) = at_rest(&key_within(2, 100)).await;
+    let (app, _time) = at_rest(&key_of(2)).await;
+    limit_tenant(&app, 100).await;
     for expected in [200, 200, 429] {
         assert_eq!(complete(&app, LIMITED).await.status, expected);
     }
@@ -50,7 +66,8 @@ async fn standing(app: &TestApp, grant: &Grant, class: Class) -> Option<Standing
 #[tokio::test]
 async fn what_the_tenants_limit_refuses_is_not_counted_by_the_keys() {
     let (app, time) = at_rest(&Grant::default()).await;
-    let both = key_within(5, 1);
+    let settings = TenantSettings { limits: limits(1), ..TenantSettings::default() };
+    let both = Grant { settings, ..key_of(5) };
     assert!(standing(&app, &both, Class::Generate).await.is_some());
     for _ in 0..10 {
         assert_eq!(standing(&app, &both, Class::Generate).await, None);
