@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use axum::extract::Request;
 use axum::middleware::map_request;
 use axum::serve::ListenerExt as _;
@@ -16,7 +17,7 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use turnwise_core::access::Peppers;
+use turnwise_core::access::{Grant, Peppers};
 use turnwise_core::digest::Digest;
 use turnwise_engine::Engine;
 use turnwise_engine::clock::Clock;
@@ -76,6 +77,7 @@ pub struct Builder {
     calls: CallPolicy,
     settings: Vec<(&'static str, ProviderSettings)>,
     peppers: Peppers,
+    sdk_client: Option<SharedHttpClient>,
 }
 
 impl Builder {
@@ -139,6 +141,20 @@ impl Builder {
         self
     }
 
+    /// `key` is accepted too, for what `grant` says.
+    #[must_use]
+    pub fn with_key(mut self, key: &str, grant: Grant) -> Self {
+        self.access = self.access.with_grant(key, grant);
+        self
+    }
+
+    /// The SDK reaches the table by `client`.
+    #[must_use]
+    pub fn with_sdk_client(mut self, client: SharedHttpClient) -> Self {
+        self.sdk_client = Some(client);
+        self
+    }
+
     /// Only `local/echo` answers.
     #[must_use]
     pub fn without_openai(mut self) -> Self {
@@ -160,7 +176,8 @@ impl Builder {
     async fn start_over(self, table: Arc<Table>, provider: Arc<ScriptedProvider>) -> TestApp {
         let (queue, receiver) = Queue::in_process();
         let providers = Providers::new(&self.settings(&provider)).expect("the settings are in order");
-        let engine = Engine::new(table.store(), queue, providers).with_calls(self.calls.clone());
+        let store = table.store_through(self.sdk_client.clone());
+        let engine = Engine::new(store, queue, providers).with_calls(self.calls.clone());
         let engine = engine.with_retention(self.retention).with_counter(with_tokenizers);
         let engine = engine.with_peppers(self.peppers.clone());
         let engine = engine.with_time_and_chance(self.clock.clone(), Random::from_system());
@@ -214,10 +231,19 @@ impl TestApp {
     /// The same, to be changed before it starts.
     #[must_use]
     pub fn builder() -> Builder {
-        let (access, clock) = (Access::to_key(KEY), Clock::System);
-        let (calls, settings) = (rig::one_call(), Vec::new());
         let peppers = Peppers::of(PEPPER);
-        Builder { access, has_openai: true, retention: None, clock, time: None, calls, settings, peppers }
+        let (access, clock, calls) = (Access::to_key(KEY), Clock::System, rig::one_call());
+        Builder {
+            access,
+            has_openai: true,
+            retention: None,
+            clock,
+            time: None,
+            calls,
+            settings: Vec::new(),
+            peppers,
+            sdk_client: None,
+        }
     }
 
     /// Starts to do what the queue says is due, as a server does. Hints that came before

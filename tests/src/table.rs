@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use dynoxide::Database;
 use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
@@ -55,7 +56,13 @@ impl Table {
     /// The store over it.
     #[must_use]
     pub fn store(&self) -> Store {
-        Store::new(&client::local(&self.endpoint, None), TABLE)
+        self.store_through(None)
+    }
+
+    /// The store over it, whose SDK sends by `client`.
+    #[must_use]
+    pub fn store_through(&self, client: Option<SharedHttpClient>) -> Store {
+        Store::new(&client::local(&self.endpoint, client), TABLE)
     }
 
     /// The SDK's own client, for what no use case does.

@@ -18,6 +18,7 @@
 //! - [`id`]: names of tenants, conversations, turns, projects
 //! - [`json`]: strict parsing, canonical form; [`digest`]: hashes over it
 //! - [`access`]: who may do what, and how much of it
+//! - [`rate`]: how many requests a minute
 //! - [`category`]: the 12 error categories and 4 severities
 //! - [`catalogue`], [`money`], [`usage`]: models, prices, tokens, exact cost
 //! - [`upstream`]: how often providers are called, how long, and when not
@@ -45,6 +46,7 @@ pub mod messages;
 pub mod money;
 pub mod outline;
 pub mod position;
+pub mod rate;
 mod raw;
 mod reader;
 pub mod rebuild;

@@ -17,6 +17,7 @@ use crate::live::Hub;
 use crate::measure::Learned;
 use crate::memory::Memory;
 use crate::random::Random;
+use crate::rates::Rates;
 use crate::tasks::Tasks;
 use crate::upstream::Health;
 use crate::upstream::policy::CallPolicy;
@@ -50,6 +51,7 @@ pub struct Engine {
     pub peppers: Arc<Peppers>,
     pub(crate) key_cache: KeyCache,
     pub(crate) calibration: Learned,
+    pub(crate) rates: Rates,
     pub(crate) hub: Arc<Hub>,
     pub(crate) health: Health,
 }
@@ -72,6 +74,7 @@ impl Engine {
             peppers: Arc::default(),
             key_cache: KeyCache::default(),
             calibration: Learned::default(),
+            rates: Rates::default(),
             hub: Arc::default(),
             health: Health::default(),
         }

@@ -17,6 +17,7 @@
 //!   without a message; [`locks`], [`dead_letters`]: what an operator sees and does
 //! - [`keys`]: API keys, and who a request comes from; [`tenants`]: what holds for all keys of one
 //! - [`live`]: turns running in this process; [`follow`]: their events as a stream
+//! - [`rates`]: whether a request may come in
 //! - [`recent`]: turns as they happen
 //! - [`health`]: what the service stands on, asked one by one
 //! - [`clock`], [`random`], [`tasks`]: time, chance and background work, so that
@@ -44,6 +45,7 @@ pub mod models;
 pub mod once;
 pub mod providers;
 pub mod random;
+pub mod rates;
 pub mod recent;
 pub mod responses;
 mod retry;

@@ -33,16 +33,7 @@ pub struct Principal {
 /// The keys that are accepted, as their digests. Without any, everything that asks
 /// for a key is refused.
 #[derive(Debug, Clone, Default)]
-pub struct Access(Arc<[(Digest, Power)]>);
-
-/// What a key may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Power {
-    /// Its own turns and conversations.
-    User,
-    /// That, and `/admin`.
-    Admin,
-}
+pub struct Access(Arc<[(Digest, Arc<Grant>)]>);
 
 /// Digits of a key's digest that name it in logs and ledgers: enough to tell an
 /// operator's few keys apart, too few to help anybody guess.
@@ -52,8 +43,9 @@ impl Access {
     /// Accepts the keys with these SHA-256 digests; those of `admins` also under `/admin`.
     #[must_use]
     pub fn to_digests(users: impl IntoIterator<Item = Digest>, admins: impl IntoIterator<Item = Digest>) -> Self {
-        let users = users.into_iter().map(|digest| (digest, Power::User));
-        Self(users.chain(admins.into_iter().map(|digest| (digest, Power::Admin))).collect())
+        let (user, admin) = (Arc::new(Grant::of_user()), Arc::new(Grant::of_operator()));
+        let users = users.into_iter().map(|digest| (digest, Arc::clone(&user)));
+        Self(users.chain(admins.into_iter().map(|digest| (digest, Arc::clone(&admin)))).collect())
     }
 
     /// Accepts `key` everywhere: for a process that serves one person.
@@ -62,21 +54,30 @@ impl Access {
         Self::to_digests([], [Digest::of(key)])
     }
 
+    /// Accepts `key` too, for what `grant` says; what holds for all keys of its tenant, the
+    /// table says.
+    #[must_use]
+    pub fn with_grant(self, key: &str, grant: Grant) -> Self {
+        let granted = (Digest::of(key), Arc::new(grant));
+        Self(self.0.iter().cloned().chain([granted]).collect())
+    }
+
     /// Who `key` is. Takes the same time for every key of the same length: only
     /// digests are compared, all of them, in constant time.
     fn principal(&self, key: &str) -> Option<Principal> {
         let digest = Digest::of(key);
-        let (mut found, mut admin) = (false, false);
-        for (accepted, power) in self.0.iter() {
-            let same = bool::from(accepted.as_str().as_bytes().ct_eq(digest.as_str().as_bytes()));
-            found |= same;
-            admin |= same && *power == Power::Admin;
+        let mut found = None;
+        for (accepted, grant) in self.0.iter() {
+            // Of a key that is there twice the last grant holds, an administrator's.
+            if bool::from(accepted.as_str().as_bytes().ct_eq(digest.as_str().as_bytes())) {
+                found = Some(grant);
+            }
         }
-        found.then(|| Principal {
+        found.map(|grant| Principal {
             tenant: Tenant::default_tenant(),
             user: "owner".to_owned(),
             api_key: digest.as_str().chars().take(KEY_ID_DIGITS).collect(),
-            grant: Arc::new(if admin { Grant::of_operator() } else { Grant::of_user() }),
+            grant: Arc::clone(grant),
         })
     }
 }

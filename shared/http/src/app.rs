@@ -7,6 +7,7 @@ use turnwise_engine::Engine;
 use crate::access::{self, Access};
 use crate::context;
 use crate::error::Error;
+use crate::rates;
 use crate::routes::{Entry, Function, ROUTES};
 
 /// What handlers share. Cheap to clone.
@@ -25,13 +26,14 @@ pub fn router(app: App, functions: &[Function]) -> Router {
     let (mut open, mut keyed) = (Router::new(), Router::new());
     for route in mine {
         match route.entry {
-            Entry::Open => open = open.route(&route.mounted_path(), route.mount()),
+            Entry::Open => open = open.route(route.mounted_path(), route.mount()),
             Entry::Keyed(scope) => {
                 let asks = middleware::from_fn_with_state(scope, access::require_scope);
-                keyed = keyed.route(&route.mounted_path(), route.mount().route_layer(asks));
+                keyed = keyed.route(route.mounted_path(), route.mount().route_layer(asks));
             }
         }
     }
+    let keyed = keyed.route_layer(middleware::from_fn_with_state(app.clone(), rates::admit));
     let keyed = keyed.route_layer(middleware::from_fn_with_state(app.clone(), access::require_key));
     open.merge(keyed)
         .fallback(|| async { Error::NoRoute })

@@ -17,6 +17,7 @@ use turnwise_engine::turn::{Answer, Facts};
 
 use crate::app::App;
 use crate::error::Standard;
+use crate::rates::Facts as RateFacts;
 
 /// Response header with the request's id; OpenAI's clients show it in their errors.
 const REQUEST_ID: &str = "x-request-id";
@@ -41,6 +42,7 @@ struct Inner {
     began: Timestamp,
     clock: Clock,
     line: Mutex<Line>,
+    rates: Mutex<RateFacts>,
 }
 
 /// What is known of a request by the time it is logged.
@@ -132,6 +134,17 @@ impl RequestContext {
         self.0.deadline
     }
 
+    /// How its client stands with its rate limits, as far as that is known by now.
+    #[must_use]
+    pub fn rates(&self) -> RateFacts {
+        *self.0.rates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds to that.
+    pub fn note_rates(&self, change: impl FnOnce(&mut RateFacts)) {
+        change(&mut self.0.rates.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
     /// Adds to the log line.
     pub fn note(&self, change: impl FnOnce(&mut Line)) {
         change(&mut self.0.line.lock().unwrap_or_else(PoisonError::into_inner));
@@ -207,6 +220,7 @@ pub(crate) async fn attach(State(app): State<App>, mut request: Request, next: N
         began: clock.now(),
         clock,
         line: Mutex::new(Line { route: format!("{} {path}", request.method()), ..Line::default() }),
+        rates: Mutex::default(),
     }));
     request.extensions_mut().insert(context.clone());
 

@@ -3,6 +3,7 @@
 //! - [`routes`]: the route table, and which function serves which row
 //! - [`app`]: what handlers share, and the router with its middleware
 //! - [`access`]: who may come in; [`context`]: request ids, deadlines, the log line
+//! - [`rates`]: how often they may
 //! - `handlers`: one file an operation
 //! - [`params`]: headers and ids of a turn; [`body`]: bodies read strictly
 //! - [`sse`]: a turn's frames as server-sent events
@@ -18,6 +19,7 @@ mod extract;
 mod handlers;
 pub mod openapi;
 pub mod params;
+pub mod rates;
 pub mod render;
 pub mod routes;
 pub mod sse;

@@ -1,9 +1,12 @@
 //! The OpenAPI document, from the handlers' own descriptions.
 
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, HeaderBuilder, ObjectBuilder, Ref, Response, ResponseBuilder, Type};
 use utoipa::{Modify, OpenApi};
 
+use crate::error::Standard;
 use crate::handlers;
+use crate::routes::ROUTES;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -63,7 +66,7 @@ use crate::handlers;
         handlers::admin::turns::list_recent_turns,
     ),
     security(("bearer" = []), ("x-api-key" = [])),
-    modifiers(&Keys),
+    modifiers(&Keys, &Limits),
 )]
 struct Document;
 
@@ -77,6 +80,41 @@ impl Modify for Keys {
         let header = ApiKey::Header(ApiKeyValue::new("x-api-key"));
         components.add_security_scheme("x-api-key", SecurityScheme::ApiKey(header));
     }
+}
+
+/// What every operation may answer that is counted.
+struct Limits;
+
+impl Modify for Limits {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        for route in ROUTES.iter().filter(|route| route.class().is_some()) {
+            let Some(item) = document.paths.paths.get_mut(route.path) else { continue };
+            let operation = match route.method {
+                "GET" => item.get.as_mut(),
+                "POST" => item.post.as_mut(),
+                "DELETE" => item.delete.as_mut(),
+                _ => None,
+            };
+            if let Some(operation) = operation {
+                let responses = &mut operation.responses.responses;
+                responses.entry("429".to_owned()).or_insert_with(|| too_many(route.path).into());
+            }
+        }
+    }
+}
+
+/// The answer to one request too many at `path`.
+fn too_many(path: &str) -> Response {
+    let body = match Standard::of(path, &axum::http::HeaderMap::new()) {
+        Standard::OpenAi => "ErrorBody",
+        Standard::Anthropic => "MessageErrorBody",
+    };
+    let retry_after = HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::Integer)));
+    ResponseBuilder::new()
+        .description("Too many requests: the limit a minute is reached")
+        .content("application/json", ContentBuilder::new().schema(Some(Ref::from_schema_name(body))).build())
+        .header("retry-after", retry_after.description(Some("Seconds until there is room for one more")).build())
+        .build()
 }
 
 /// The document as pretty JSON, with a line feed at its end.

@@ -1,7 +1,9 @@
 //! The route table: every operation, its path, and the function that serves it.
 
+use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, post};
 use turnwise_core::access::Scope;
+use turnwise_engine::rates::Class;
 
 use crate::app::App;
 use crate::handlers;
@@ -34,6 +36,9 @@ impl Function {
         }
     }
 }
+
+/// The path of embeddings, which are counted for themselves.
+const EMBEDDINGS: &str = "/v1/embeddings";
 
 /// Whether an operation asks for a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +82,7 @@ pub const ROUTES: &[Route] = &[
     // It asks a provider, writes to the ledger, and may answer with tens of megabytes.
     Route {
         method: "POST",
-        path: "/v1/embeddings",
+        path: EMBEDDINGS,
         function: Function::Stream,
         entry: Entry::Keyed(Scope::Generate),
         handler: || post(handlers::embeddings::create_embeddings),
@@ -402,8 +407,28 @@ pub const ROUTES: &[Route] = &[
 impl Route {
     /// The path as axum mounts it: a model's name contains slashes.
     #[must_use]
-    pub fn mounted_path(&self) -> String {
-        if self.path == "/v1/models/{id}" { "/v1/models/{*id}".to_owned() } else { self.path.to_owned() }
+    pub fn mounted_path(&self) -> &'static str {
+        if self.path == "/v1/models/{id}" { "/v1/models/{*id}" } else { self.path }
+    }
+
+    /// Whose requests it is counted with; nobody's where anybody may call it.
+    #[must_use]
+    pub fn class(&self) -> Option<Class> {
+        let asks_providers = self.function == Function::Stream && self.method == "POST";
+        match self.entry {
+            Entry::Open => None,
+            Entry::Keyed(Scope::Admin) => Some(Class::Admin),
+            Entry::Keyed(_) if self.path == EMBEDDINGS => Some(Class::Embeddings),
+            Entry::Keyed(_) if asks_providers => Some(Class::Generate),
+            Entry::Keyed(_) => Some(Class::Read),
+        }
+    }
+
+    /// The operation that `method` is at the path that axum has matched.
+    pub(crate) fn matching(method: &Method, mounted_path: &str) -> Option<&'static Self> {
+        // axum answers HEAD by the operation that answers GET.
+        let method = if method == Method::HEAD { Method::GET.as_str() } else { method.as_str() };
+        ROUTES.iter().find(|route| route.method == method && route.mounted_path() == mounted_path)
     }
 
     pub(crate) fn mount(&self) -> MethodRouter<App> {

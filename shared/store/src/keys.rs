@@ -5,6 +5,7 @@ use turnwise_core::access::KeyId;
 use turnwise_core::digest::Digest;
 use turnwise_core::id::{ConversationId, ProjectId, Tenant, TurnId, TurnKey};
 use turnwise_core::items::RowId;
+use turnwise_core::rate::Class;
 use turnwise_core::time::Timestamp;
 
 use crate::error::Error;
@@ -17,6 +18,9 @@ pub(crate) const BREAKERS: &str = "BREAKERS";
 
 /// Both keys of the row that a health check reads; it need not be there.
 pub(crate) const HEALTH: &str = "HEALTH";
+
+/// Sort key of a rate limit's bucket.
+pub(crate) const RATE: &str = "TAT";
 
 /// Sort key prefix of committed turns. `M#` sorts right below `META`, so that one
 /// descending query from META returns it and the newest turns.
@@ -223,6 +227,14 @@ pub(crate) const SETTINGS: &str = "SETTINGS";
 
 pub(crate) fn executions(tenant: &Tenant, scope: &str) -> String {
     format!("IX#{tenant}#{scope}")
+}
+
+/// A bucket of requests of one class: those of one key, or of all keys of the tenant.
+pub(crate) fn rate(tenant: &Tenant, api_key: Option<&str>, class: Class) -> String {
+    match api_key {
+        Some(api_key) => format!("R#{tenant}#K#{api_key}#{class}"),
+        None => format!("R#{tenant}#T#{class}"),
+    }
 }
 
 pub(crate) fn audit(tenant: &Tenant, day: &str, shard: u8) -> String {

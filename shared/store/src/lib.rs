@@ -6,7 +6,8 @@
 //! - [`Store`]: the table; its operations stand in one file each:
 //!   `begin` (T1), `commit` (T2 and T2f), `enqueue` (T0), `revoke`, `delete`, `lease`, `locks`,
 //!   `dead_letters`, `execution`, `conversation`, `overview`, `create`, `change`, `erase`, `history`,
-//!   `stream_log`, `threads`, `ledger`, `audit`, `upstreams`, `api_keys`, `tenants`
+//!   `stream_log`, `threads`, `ledger`, `audit`, `upstreams`, `api_keys`, `tenants`,
+//!   `rates`
 //! - [`client`]: how the SDK is set up; [`schema`]: the table's definition
 //! - [`queue`]: the queue, SQS or in process
 //! - [`error`]: what can go wrong, by what the caller can do about it
@@ -34,6 +35,7 @@ mod locks;
 mod overview;
 mod pack;
 pub mod queue;
+mod rates;
 mod revoke;
 pub mod schema;
 mod stream_log;
@@ -63,6 +65,7 @@ pub use lease::{Beat, HeldTurn};
 pub use ledger::{Counts, LedgerLine, Phase, RecordLedger};
 pub use locks::ReleaseLock;
 pub use overview::{Overview, Totals};
+pub use rates::{BucketId, Leased};
 pub use revoke::{RevokeTurn, Revoked};
 pub use stream_log::{Batch, LogEnd, LogPage};
 pub use tenants::StoredSettings;

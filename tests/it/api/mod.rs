@@ -24,6 +24,7 @@ mod projects;
 mod provider_errors;
 mod providers;
 mod queue;
+mod rate_limits;
 mod recent;
 mod replay;
 mod responses;

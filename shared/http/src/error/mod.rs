@@ -15,6 +15,7 @@ use turnwise_core::category::{Category, Details};
 use turnwise_core::fault::Faults;
 use turnwise_core::limits::{MAX_BODY_BYTES, MAX_QUEUED_TURNS};
 use turnwise_core::turn::{CONVERSATION_DELETED, Failure, Outcome};
+use turnwise_engine::rates::Refusal;
 use turnwise_engine::turn::Facts;
 
 pub use self::body::{ErrorBody, ErrorObject, FaultBody, MessageErrorBody, Standard};
@@ -46,6 +47,9 @@ pub enum Error {
     /// The key is good, but not for this.
     #[error("the key has no scope {0}")]
     Forbidden(Scope),
+    /// One of its limits of requests a minute is reached.
+    #[error("too many requests")]
+    RateLimited(Refusal),
     /// No such route.
     #[error("no such route")]
     NoRoute,
@@ -177,6 +181,7 @@ impl Error {
             | Self::FieldTooLarge { .. }
             | Self::Unauthenticated
             | Self::Forbidden(_)
+            | Self::RateLimited(_)
             | Self::NoRoute
             | Self::NoMethod
             | Self::Stream(_)
@@ -225,6 +230,8 @@ impl Error {
                 Answer::new(Category::AuthorizationError, format!("This needs a key with the scope \"{scope}\"."))
                     .code("insufficient_scope")
             }
+            Self::RateLimited(refusal) => Answer::new(Category::RateLimitError, crate::rates::message(refusal))
+                .retry(true, Some(refusal.retry_after)),
             Self::NoRoute => Answer::new(NotFoundError, "There is no such route.").code("route_not_found"),
             Self::NoMethod => Answer::new(ValidationError, "This route has no such method.")
                 .status(StatusCode::METHOD_NOT_ALLOWED)

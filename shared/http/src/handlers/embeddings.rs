@@ -69,7 +69,7 @@ pub(crate) struct EmbeddingUsage {
         (status = 401, description = "No valid key", body = ErrorBody),
         (status = 404, description = "Unknown model, or one that makes no embeddings", body = ErrorBody),
         (status = 413, description = "Too large", body = ErrorBody),
-        (status = 429, description = "Too many requests, says the provider", body = ErrorBody),
+        (status = 429, description = "Too many requests: by a limit a minute, or for the provider", body = ErrorBody),
         (status = 502, description = "The provider failed", body = ErrorBody),
         (status = 503, description = "This server is going down", body = ErrorBody),
         (status = 504, description = "It took too long", body = ErrorBody),
