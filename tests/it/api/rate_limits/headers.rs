@@ -66,8 +66,8 @@ async fn without_a_limit_there_is_nothing_to_tell_and_nothing_to_pay() {
 #[tokio::test]
 async fn reading_has_a_limit_of_its_own_and_costs_no_write() {
     let (app, _time) = at_rest(&key_of(1)).await;
-    assert_eq!(told(&app.get("/v1/models").await, "x-ratelimit"), requests("600", "599", "3s"));
-    assert_eq!(told(&app.get("/v1/turns/unknown").await, "x-ratelimit"), requests("600", "598", "4s"));
-    assert_eq!(told(&app.get("/admin/locks").await, "x-ratelimit"), requests("120", "119", "7s"));
+    assert_eq!(told(&app.get("/v1/models").await, "x-ratelimit"), requests("3000", "2999", "2.2s"));
+    assert_eq!(told(&app.get("/v1/turns/unknown").await, "x-ratelimit"), requests("3000", "2998", "2.4s"));
+    assert_eq!(told(&app.get("/admin/locks").await, "x-ratelimit"), requests("600", "599", "3s"));
     assert_eq!(buckets(&app).await, Vec::new());
 }
