@@ -43,6 +43,9 @@ pub(crate) const ADDED_KEYS: &str = "I#";
 /// Sort key prefix of a conversation's turns.
 pub(crate) const TURNS: &str = "T#";
 
+/// Sort key of an account: what is left of the limits and budgets of a key or a tenant.
+pub(crate) const ACCOUNT: &str = "ACCOUNT";
+
 /// Partitions a day's usage counters and ledger lines are spread over.
 pub(crate) const DAY_SHARDS: u8 = 4;
 
@@ -202,6 +205,16 @@ pub(crate) fn ledger(tenant: &Tenant, day: &str, shard: u8) -> String {
 
 pub(crate) fn usage(tenant: &Tenant, day: &str, shard: u8) -> String {
     format!("U#{tenant}#{day}#{}", shard % DAY_SHARDS)
+}
+
+/// The account of a tenant. It has no key's form: a key's id is never empty.
+pub(crate) fn account_of_tenant(tenant: &Tenant) -> String {
+    format!("B#{tenant}#")
+}
+
+/// The account of a key.
+pub(crate) fn account_of_key(tenant: &Tenant, key: &str) -> String {
+    format!("B#{tenant}#{}", key.replace('#', "_"))
 }
 
 /// What calling the providers took on a day.

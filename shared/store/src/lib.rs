@@ -6,11 +6,12 @@
 //! - [`Store`]: the table; its operations stand in one file each:
 //!   `begin` (T1), `commit` (T2 and T2f), `enqueue` (T0), `revoke`, `delete`, `lease`, `locks`,
 //!   `dead_letters`, `execution`, `conversation`, `overview`, `create`, `change`, `erase`, `history`,
-//!   `stream_log`, `threads`, `ledger`, `audit`, `upstreams`
+//!   `stream_log`, `threads`, `ledger`, `accounts`, `audit`, `upstreams`
 //! - [`client`]: how the SDK is set up; [`schema`]: the table's definition
 //! - [`queue`]: the queue, SQS or in process
 //! - [`error`]: what can go wrong, by what the caller can do about it
 
+mod accounts;
 mod audit;
 mod begin;
 mod change;
@@ -42,6 +43,7 @@ mod turn_row;
 mod upstreams;
 mod usage;
 
+pub use accounts::{AccountId, AccountWritten};
 pub use audit::AuditEntry;
 pub use begin::{BeginTurn, Begun};
 pub use change::{AddItems, AddedUnderKey, Changed, ReplaceEntry};
