@@ -10,6 +10,7 @@ use turnwise_providers::count::{Counter, without_tokenizers};
 use turnwise_store::Store;
 use turnwise_store::queue::Queue;
 
+use crate::admission::Accounts;
 use crate::clock::Clock;
 use crate::live::Hub;
 use crate::measure::Learned;
@@ -42,6 +43,7 @@ pub struct Engine {
     pub memory: Memory,
     /// Counts tokens exactly, where it can.
     pub counter: Counter,
+    pub(crate) accounts: Accounts,
     pub(crate) calibration: Learned,
     pub(crate) hub: Arc<Hub>,
     pub(crate) health: Health,
@@ -62,6 +64,7 @@ impl Engine {
             tasks: Tasks::default(),
             memory: Memory::default(),
             counter: without_tokenizers,
+            accounts: Accounts::default(),
             calibration: Learned::default(),
             hub: Arc::default(),
             health: Health::default(),

@@ -24,6 +24,9 @@ pub enum Error {
     /// No such model, or its provider is not configured.
     #[error("{0}")]
     Model(turnwise_providers::Unknown),
+    /// The key or its tenant has not so much left.
+    #[error("{0}")]
+    NotAdmitted(#[from] turnwise_core::admission::Refusal),
     /// The key belongs to a different request.
     #[error("the idempotency key was used with a different request")]
     KeyReused,

@@ -89,6 +89,12 @@ impl Account {
         self.0.contains_key(&field)
     }
 
+    /// Whether a request has reserved something under this name.
+    #[must_use]
+    pub fn has_reservation(&self, reservation: Reservation) -> bool {
+        self.has(Field::Reserved(reservation))
+    }
+
     /// All of them.
     pub fn fields(&self) -> impl Iterator<Item = (Field, i128)> + '_ {
         self.0.iter().map(|(field, value)| (*field, *value))

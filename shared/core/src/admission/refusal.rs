@@ -106,7 +106,7 @@ impl Refusal {
         match self {
             Self::Budget { .. } => "budget_exceeded",
             Self::NotPriced { .. } => "model_not_priced",
-            Self::Tokens { .. } => "token_limit_exceeded",
+            Self::Tokens { .. } => "rate_limit_exceeded",
             Self::TooManyTokens { .. } => "request_exceeds_limit",
             Self::Concurrency { .. } => "too_many_concurrent_turns",
         }

@@ -34,6 +34,16 @@ pub struct TokensTaken {
     pub back: i128,
 }
 
+impl TokensTaken {
+    /// What a request that asked for `asked` has taken, whose write left the row as
+    /// `account`; where that is not known for sure, nothing comes back before its time.
+    #[must_use]
+    pub fn after(account: &Account, asked: u64, limit: u64, is_exact: bool) -> Self {
+        let until = if is_exact { account.get(Field::TokensAt) } else { 0 };
+        Self { asked, limit, until, back: account.get(Field::TokensBack) }
+    }
+}
+
 pub(super) fn nanos(at: Timestamp) -> i128 {
     i128::from(at.as_millis()) * NANOS
 }
