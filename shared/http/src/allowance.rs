@@ -17,7 +17,7 @@ pub(crate) fn allowance_headers(allowance: &Allowance) -> Vec<(HeaderName, Strin
 }
 
 /// How a limit of tokens stands, in the words of OpenAI's and of Anthropic's clients.
-pub(crate) fn token_headers(level: &TokenLevel) -> [(HeaderName, String); 5] {
+pub(crate) fn token_headers(level: &TokenLevel) -> [(HeaderName, String); 6] {
     let header = |name: &'static str, value: String| (HeaderName::from_static(name), value);
     let (limit, remaining) = (level.limit.to_string(), level.remaining.to_string());
     [
@@ -26,6 +26,7 @@ pub(crate) fn token_headers(level: &TokenLevel) -> [(HeaderName, String); 5] {
         header("x-ratelimit-reset-tokens", duration(level.reset)),
         header("anthropic-ratelimit-tokens-limit", limit),
         header("anthropic-ratelimit-tokens-remaining", remaining),
+        header("anthropic-ratelimit-tokens-reset", level.resets_at.to_string()),
     ]
 }
 

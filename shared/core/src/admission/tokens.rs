@@ -17,8 +17,10 @@ pub struct TokenLevel {
     pub limit: u64,
     /// Those that can be taken now.
     pub remaining: u64,
-    /// When all of them can be.
+    /// How long until all of them can be.
     pub reset: Duration,
+    /// When that is.
+    pub resets_at: Timestamp,
 }
 
 /// What a request has taken of a limit of tokens.
@@ -68,7 +70,8 @@ fn least_time_of(tokens: u64, limit: u64) -> i128 {
 pub fn level(account: &Account, limit: u64, now: Timestamp) -> TokenLevel {
     let ahead = (account.get(Field::TokensAt) - nanos(now)).clamp(0, window());
     let remaining = (window() - ahead) * i128::from(limit) / window();
-    TokenLevel { limit, remaining: u64::try_from(remaining).unwrap_or(0), reset: in_millis(ahead) }
+    let reset = in_millis(ahead);
+    TokenLevel { limit, remaining: u64::try_from(remaining).unwrap_or(0), reset, resets_at: now + reset }
 }
 
 /// The wait until a limit lets `tokens` in; zero where it does now.
