@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
+use turnwise_core::access::Peppers;
 use turnwise_core::digest::Digest;
 use turnwise_core::fault::{Fault, Faults};
 use turnwise_engine::upstream::policy::CallPolicy;
@@ -14,6 +15,7 @@ const QUEUE_URL: &str = "TURNWISE_QUEUE_URL";
 const DEAD_LETTERS_URL: &str = "TURNWISE_DEAD_LETTER_QUEUE_URL";
 const API_KEYS: &str = "TURNWISE_API_KEYS_SHA256";
 const ADMIN_KEYS: &str = "TURNWISE_ADMIN_KEYS_SHA256";
+const KEY_PEPPERS: &str = "TURNWISE_KEY_PEPPERS";
 const DEFAULT_MODEL: &str = "TURNWISE_DEFAULT_MODEL";
 const RETENTION_DAYS: &str = "TURNWISE_RETENTION_DAYS";
 const BEDROCK: &str = "TURNWISE_BEDROCK";
@@ -44,8 +46,10 @@ pub(crate) struct Settings {
     /// The URL of the queue where messages go that failed too often; known only to the
     /// function that puts them back.
     pub(crate) dead_letters_url: Option<String>,
-    /// The keys that are accepted.
+    /// The keys of the deployment itself.
     pub(crate) access: Access,
+    /// What the digests of the table's keys depend on; none where no key is in use.
+    pub(crate) peppers: Peppers,
     /// The providers that are configured.
     pub(crate) providers: Providers,
     /// How they are called.
@@ -81,6 +85,7 @@ impl Settings {
         let dead_letters_url = dead_letters_url.and_then(|url| faults.keep(url));
         let mut keys = |name| digests(name, &find(name).unwrap_or_default(), &mut faults);
         let access = Access::to_digests(keys(API_KEYS), keys(ADMIN_KEYS));
+        let peppers = faults.keep(Peppers::parse(KEY_PEPPERS, &find(KEY_PEPPERS).unwrap_or_default()));
         let providers = providers(find(DEFAULT_MODEL), &lookup, &mut faults);
         let calls = providers.as_ref().map(|providers| CallPolicy::read(&lookup, providers));
         let calls = calls.and_then(|calls| calls.map_err(|found| faults.0.extend(found.0)).ok()).unwrap_or_default();
@@ -89,7 +94,8 @@ impl Settings {
         let log = faults.keep(log(find(LOG)));
         match (table, queue_url, providers, log) {
             (Some(table), Some(queue_url), Some(providers), Some(log)) if faults.0.is_empty() => {
-                Ok(Self { table, queue_url, dead_letters_url, access, providers, calls, retention, log })
+                let peppers = peppers.unwrap_or_default();
+                Ok(Self { table, queue_url, dead_letters_url, access, peppers, providers, calls, retention, log })
             }
             _ => Err(faults),
         }
@@ -214,12 +220,17 @@ mod tests {
             (TABLE, " "),
             (QUEUE_URL, "turnwise"),
             (API_KEYS, "tw_secret"),
+            (KEY_PEPPERS, "1:c2VjcmV0"),
             (DEFAULT_MODEL, "nobody/nothing"),
             ("OPENAI_BASE_URL", "not a url"),
             (LOG, "info,=,"),
         ];
-        assert_eq!(faulty_fields(&rows), [TABLE, QUEUE_URL, API_KEYS, "OPENAI_BASE_URL", DEFAULT_MODEL, LOG]);
-        assert!(!read(&rows).unwrap_err().to_string().contains("secret"));
+        assert_eq!(
+            faulty_fields(&rows),
+            [TABLE, QUEUE_URL, API_KEYS, KEY_PEPPERS, "OPENAI_BASE_URL", DEFAULT_MODEL, LOG]
+        );
+        let told = read(&rows).unwrap_err().to_string();
+        assert!(!told.contains("secret") && !told.contains("c2Vj"), "{told}");
     }
 
     #[test]

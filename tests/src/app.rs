@@ -16,6 +16,8 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use turnwise_core::access::Peppers;
+use turnwise_core::access::Grant;
 use turnwise_core::digest::Digest;
 use turnwise_engine::Engine;
 use turnwise_engine::clock::Clock;
@@ -37,6 +39,9 @@ pub const KEY: &str = "tw-test-key-4711";
 
 /// Our key at the scripted provider.
 pub const PROVIDER_KEY: &str = "sk-scripted-0815";
+
+/// What the digests of keys in the table depend on.
+pub const PEPPER: &[u8] = b"a pepper of the tests' own, 32 by";
 
 /// Longer than anything here takes on a busy machine; a request that waits so long failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -71,6 +76,7 @@ pub struct Builder {
     time: Option<Duration>,
     calls: CallPolicy,
     settings: Vec<(&'static str, ProviderSettings)>,
+    peppers: Peppers,
 }
 
 impl Builder {
@@ -120,10 +126,24 @@ impl Builder {
         self
     }
 
+    /// It has no pepper for the keys of the table.
+    #[must_use]
+    pub fn without_peppers(mut self) -> Self {
+        self.peppers = Peppers::default();
+        self
+    }
+
     /// [`KEY`] is a user's, not an administrator's.
     #[must_use]
     pub fn without_admin(mut self) -> Self {
         self.access = Access::to_digests([Digest::of(KEY)], []);
+        self
+    }
+
+    /// `key` is accepted too, for what `grant` says.
+    #[must_use]
+    pub fn with_key(mut self, key: &str, grant: Grant) -> Self {
+        self.access = self.access.with_grant(key, grant);
         self
     }
 
@@ -150,6 +170,7 @@ impl Builder {
         let providers = Providers::new(&self.settings(&provider)).expect("the settings are in order");
         let engine = Engine::new(table.store(), queue, providers).with_calls(self.calls.clone());
         let engine = engine.with_retention(self.retention).with_counter(with_tokenizers);
+        let engine = engine.with_peppers(self.peppers.clone());
         let engine = engine.with_time_and_chance(self.clock.clone(), Random::from_system());
         let app = App { engine: engine.clone(), access: self.access.clone() };
         let mut router = turnwise_http::router(app, &Function::ALL);
@@ -203,7 +224,8 @@ impl TestApp {
     pub fn builder() -> Builder {
         let (access, clock) = (Access::to_key(KEY), Clock::System);
         let (calls, settings) = (rig::one_call(), Vec::new());
-        Builder { access, has_openai: true, retention: None, clock, time: None, calls, settings }
+        let peppers = Peppers::of(PEPPER);
+        Builder { access, has_openai: true, retention: None, clock, time: None, calls, settings, peppers }
     }
 
     /// Starts to do what the queue says is due, as a server does. Hints that came before

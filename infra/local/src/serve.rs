@@ -50,6 +50,10 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         (None, Some(folder)) => key::keep(&folder.file(key::FILE))?,
         (None, None) => key::make(),
     };
+    let peppers = match settings.peppers()? {
+        Some(peppers) => peppers,
+        None => key::peppers(folder.as_ref().map(|folder| folder.file(key::PEPPER_FILE)).as_deref())?,
+    };
     let listener = listen(settings.port)?;
     let store = match &settings.table_endpoint {
         Some(endpoint) => database::connect(endpoint).await?,
@@ -57,7 +61,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     };
     let (queue, receiver) = Queue::in_process();
     let engine = Engine::new(store, queue, providers).with_calls(calls).with_counter(with_tokenizers);
-    let engine = engine.with_retention(settings.retention());
+    let engine = engine.with_retention(settings.retention()).with_peppers(peppers);
     if settings.table_endpoint.is_none() {
         free_dead_turns(&engine).await?;
     }

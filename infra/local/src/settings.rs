@@ -6,6 +6,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
+use turnwise_core::access::Peppers;
+use turnwise_core::fault::Faults;
 use turnwise_core::limits::SWEEP_EVERY;
 use turnwise_engine::upstream::policy::CallPolicy;
 use turnwise_providers::catalogue::known;
@@ -124,6 +126,10 @@ pub(crate) struct Settings {
     /// in the data folder.
     #[arg(long, env = "TURNWISE_DEV_KEY", hide_env_values = true, global = true)]
     pub(crate) dev_key: Option<String>,
+    /// What the digests of API keys depend on, as a deployment is given it; otherwise a pepper is
+    /// made on the first start and kept in the data folder.
+    #[arg(long, env = "TURNWISE_KEY_PEPPERS", hide_env_values = true, global = true)]
+    pub(crate) key_peppers: Option<String>,
     /// Keep nothing on disk.
     #[arg(long, global = true)]
     pub(crate) memory: bool,
@@ -185,6 +191,16 @@ impl Settings {
     /// How long what is said is kept; `None` keeps it for ever.
     pub(crate) fn retention(&self) -> Option<Duration> {
         Some(self.retention_days).filter(|days| *days > 0).map(|days| DAY * days)
+    }
+
+    /// The peppers, if they are set.
+    ///
+    /// # Errors
+    /// When they are malformed.
+    pub(crate) fn peppers(&self) -> anyhow::Result<Option<Peppers>> {
+        let text = self.key_peppers.as_deref().map(str::trim).filter(|text| !text.is_empty());
+        let parsed = text.map(|text| Peppers::parse("TURNWISE_KEY_PEPPERS", text)).transpose();
+        parsed.map_err(Faults::from).context("the settings are not valid")
     }
 
     /// The fixed development key, if one is set.

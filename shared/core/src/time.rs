@@ -23,6 +23,14 @@ impl Timestamp {
         self.0 / 1000
     }
 
+    /// The instant that `text` names in RFC 3339, with any offset; `None` for anything else
+    /// and for what was before 1970.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let instant: jiff::Timestamp = text.parse().ok()?;
+        u64::try_from(instant.as_millisecond()).ok().map(Self)
+    }
+
     /// The time from `earlier` to this instant; zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
@@ -66,6 +74,16 @@ impl fmt::Display for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_instant_is_read_with_any_offset() {
+        let check = |text: &str, expected: Option<u64>| assert_eq!(Timestamp::parse(text).map(|at| at.0), expected);
+        check("2026-11-21T16:00:00Z", Some(1_795_276_800_000));
+        check("2026-11-21T17:00:00.000+01:00", Some(1_795_276_800_000));
+        for bad in ["", "2026-11-21", "2026-13-21T16:00:00Z", "1969-12-31T23:59:59Z", "16:00"] {
+            check(bad, None);
+        }
+    }
 
     #[test]
     fn an_instant_is_written_in_utc_with_milliseconds() {

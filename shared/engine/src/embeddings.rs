@@ -19,7 +19,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::ledger::Charge;
 use crate::turn::{Caller, Facts, failure, must_end_by};
-use crate::upstream::{Broken, Stop, miss};
+use crate::upstream::{Broken, Stop, check_allowed, miss};
 
 /// Embeddings with what is to be told of them.
 #[derive(Debug, Clone)]
@@ -46,10 +46,11 @@ impl Engine {
     /// The embeddings that `request` asks for. Goes on to the ledger even if it is dropped.
     ///
     /// # Errors
-    /// [`Error::Model`], [`Error::NotAdmitted`], and [`Error::Failed`] when the provider did not
-    /// make them.
+    /// [`Error::Model`], [`Error::ModelNotAllowed`], [`Error::NotAdmitted`], and [`Error::Failed`]
+    /// when the provider did not make them.
     pub async fn embed(&self, caller: Caller, request: Request) -> Result<Embedded, Error> {
         let resolved = self.providers.resolve_embedding(&request.model).map_err(Error::Model)?;
+        check_allowed(&resolved, &caller.grant)?;
         let engine = self.clone();
         self.tasks.spawn(async move { engine.embed_let_in(caller, resolved, request).await }).await?
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use turnwise_core::access::Peppers;
 use turnwise_core::catalogue::Catalogue;
 use turnwise_core::time::Timestamp;
 use turnwise_providers::Providers;
@@ -12,6 +13,7 @@ use turnwise_store::queue::Queue;
 
 use crate::admission::Accounts;
 use crate::clock::Clock;
+use crate::keys::KeyCache;
 use crate::live::Hub;
 use crate::measure::Learned;
 use crate::memory::Memory;
@@ -44,6 +46,9 @@ pub struct Engine {
     /// Counts tokens exactly, where it can.
     pub counter: Counter,
     pub(crate) accounts: Accounts,
+    /// What the digests of API keys depend on.
+    pub peppers: Arc<Peppers>,
+    pub(crate) key_cache: KeyCache,
     pub(crate) calibration: Learned,
     pub(crate) hub: Arc<Hub>,
     pub(crate) health: Health,
@@ -65,6 +70,8 @@ impl Engine {
             memory: Memory::default(),
             counter: without_tokenizers,
             accounts: Accounts::default(),
+            peppers: Arc::default(),
+            key_cache: KeyCache::default(),
             calibration: Learned::default(),
             hub: Arc::default(),
             health: Health::default(),
@@ -91,6 +98,14 @@ impl Engine {
     #[must_use]
     pub fn with_counter(mut self, counter: Counter) -> Self {
         self.counter = counter;
+        self
+    }
+
+    /// The same engine with the peppers of its deployment; without any, no API key can be
+    /// created and none of the table is accepted.
+    #[must_use]
+    pub fn with_peppers(mut self, peppers: Peppers) -> Self {
+        self.peppers = Arc::new(peppers);
         self
     }
 

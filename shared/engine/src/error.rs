@@ -27,6 +27,18 @@ pub enum Error {
     /// The key or its tenant has not so much left.
     #[error("{0}")]
     NotAdmitted(#[from] turnwise_core::admission::Refusal),
+    /// The API key may not ask this model.
+    #[error("the key may not ask {model:?}")]
+    ModelNotAllowed {
+        /// `provider/model`.
+        model: String,
+    },
+    /// Only a key of the deployment itself may do this.
+    #[error("the key is not the operator's")]
+    OperatorOnly,
+    /// No API key can be made: the deployment has no pepper.
+    #[error("no pepper is set for the digests of API keys")]
+    NoPepper,
     /// The key belongs to a different request.
     #[error("the idempotency key was used with a different request")]
     KeyReused,

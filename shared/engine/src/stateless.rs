@@ -73,7 +73,7 @@ impl Engine {
     }
 
     async fn let_work_in(&self, caller: Caller, mut input: Input, stream: bool) -> Result<Arc<LiveTurn>, Error> {
-        remember::check(&input, &[], &self.chain(&input)?.first().measure)?;
+        remember::check(&input, &[], &self.chain(&input, &caller.grant)?.first().measure)?;
         let entrant = Entrant { caller: &caller, input: &input, history: &[], is_resumed: false };
         let Admitted { chain, fields, admission } = self.admit_work(&entrant).await?;
         input.fields = fields.unwrap_or(input.fields);

@@ -1,4 +1,4 @@
-//! Who may come in.
+//! Who may come in, and for what.
 
 use std::sync::Arc;
 
@@ -11,7 +11,9 @@ use subtle::ConstantTimeEq as _;
 use turnwise_core::access::{Grant, Scope};
 use turnwise_core::digest::Digest;
 use turnwise_core::id::Tenant;
+use turnwise_engine::keys::Known;
 
+use crate::app::App;
 use crate::context::RequestContext;
 use crate::error::Error;
 
@@ -31,16 +33,7 @@ pub struct Principal {
 /// The keys that are accepted, as their digests. Without any, everything that asks
 /// for a key is refused.
 #[derive(Debug, Clone, Default)]
-pub struct Access(Arc<[(Digest, Power)]>);
-
-/// What a key may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Power {
-    /// Its own turns and conversations.
-    User,
-    /// That, and `/admin`.
-    Admin,
-}
+pub struct Access(Arc<[(Digest, Arc<Grant>)]>);
 
 /// Digits of a key's digest that name it in logs and ledgers: enough to tell an
 /// operator's few keys apart, too few to help anybody guess.
@@ -50,8 +43,9 @@ impl Access {
     /// Accepts the keys with these SHA-256 digests; those of `admins` also under `/admin`.
     #[must_use]
     pub fn to_digests(users: impl IntoIterator<Item = Digest>, admins: impl IntoIterator<Item = Digest>) -> Self {
-        let users = users.into_iter().map(|digest| (digest, Power::User));
-        Self(users.chain(admins.into_iter().map(|digest| (digest, Power::Admin))).collect())
+        let (user, admin) = (Arc::new(Grant::of_user()), Arc::new(Grant::of_operator()));
+        let users = users.into_iter().map(|digest| (digest, Arc::clone(&user)));
+        Self(users.chain(admins.into_iter().map(|digest| (digest, Arc::clone(&admin)))).collect())
     }
 
     /// Accepts `key` everywhere: for a process that serves one person.
@@ -60,45 +54,73 @@ impl Access {
         Self::to_digests([], [Digest::of(key)])
     }
 
+    /// Accepts `key` too, for what `grant` says.
+    #[must_use]
+    pub fn with_grant(self, key: &str, grant: Grant) -> Self {
+        let granted = (Digest::of(key), Arc::new(grant));
+        Self(self.0.iter().cloned().chain([granted]).collect())
+    }
+
     /// Who `key` is. Takes the same time for every key of the same length: only
     /// digests are compared, all of them, in constant time.
     fn principal(&self, key: &str) -> Option<Principal> {
         let digest = Digest::of(key);
-        let (mut found, mut admin) = (false, false);
-        for (accepted, power) in self.0.iter() {
-            let same = bool::from(accepted.as_str().as_bytes().ct_eq(digest.as_str().as_bytes()));
-            found |= same;
-            admin |= same && *power == Power::Admin;
+        let mut found = None;
+        for (accepted, grant) in self.0.iter() {
+            // Of a key that is there twice the last grant holds, an administrator's.
+            if bool::from(accepted.as_str().as_bytes().ct_eq(digest.as_str().as_bytes())) {
+                found = Some(grant);
+            }
         }
-        found.then(|| Principal {
+        found.map(|grant| Principal {
             tenant: Tenant::default_tenant(),
             user: "owner".to_owned(),
             api_key: digest.as_str().chars().take(KEY_ID_DIGITS).collect(),
-            grant: Arc::new(if admin { Grant::of_operator() } else { Grant::of_user() }),
+            grant: Arc::clone(grant),
         })
     }
 }
 
 /// Lets a request with a good key through, as its [`Principal`].
-pub(crate) async fn require_key(State(access): State<Access>, mut request: Request, next: Next) -> Response {
-    let principal = presented_key(request.headers()).and_then(|key| access.principal(key));
+pub(crate) async fn require_key(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let principal = match presented_key(request.headers()) {
+        Some(key) => who(&app, key).await,
+        None => Ok(None),
+    };
     match principal {
-        Some(principal) => {
+        Ok(Some(principal)) => {
             if let Some(context) = request.extensions().get::<RequestContext>() {
                 context.note(|line| line.api_key = Some(principal.api_key.clone()));
             }
             request.extensions_mut().insert(principal);
             next.run(request).await
         }
-        None => Error::Unauthenticated.into_response(),
+        Ok(None) => Error::Unauthenticated.into_response(),
+        Err(error) => error.into_response(),
     }
 }
 
-/// Lets only administrators through; stands behind [`require_key`].
-pub(crate) async fn require_admin(request: Request, next: Next) -> Response {
-    let admin =
-        request.extensions().get::<Principal>().is_some_and(|principal| principal.grant.scopes.has(Scope::Admin));
-    if admin { next.run(request).await } else { Error::Forbidden.into_response() }
+/// Who presents `key`: one of the deployment itself, or one of the table.
+async fn who(app: &App, key: &str) -> Result<Option<Principal>, Error> {
+    let Some(principal) = app.access.principal(key) else {
+        return Ok(app.engine.authenticate(key).await?.map(Principal::from));
+    };
+    let settings = app.engine.settings_of(&principal.tenant).await?;
+    let grant = Grant { settings: settings.as_ref().clone(), ..principal.grant.as_ref().clone() };
+    Ok(Some(Principal { grant: Arc::new(grant), ..principal }))
+}
+
+impl From<Known> for Principal {
+    fn from(known: Known) -> Self {
+        let Known { id, tenant, owner, grant } = known;
+        Self { tenant, user: owner, api_key: id.to_string(), grant }
+    }
+}
+
+/// Lets only keys with `scope` through; stands behind [`require_key`].
+pub(crate) async fn require_scope(State(scope): State<Scope>, request: Request, next: Next) -> Response {
+    let has_it = request.extensions().get::<Principal>().is_some_and(|principal| principal.grant.scopes.has(scope));
+    if has_it { next.run(request).await } else { Error::Forbidden(scope).into_response() }
 }
 
 /// The key of `Authorization: Bearer` or of `x-api-key`: OpenAI's clients send the

@@ -1,7 +1,6 @@
 //! What handlers share, and the router with its middleware.
 
 use axum::Router;
-use axum::extract::FromRef;
 use axum::middleware;
 use turnwise_engine::Engine;
 
@@ -19,29 +18,20 @@ pub struct App {
     pub access: Access,
 }
 
-impl FromRef<App> for Access {
-    fn from_ref(app: &App) -> Self {
-        app.access.clone()
-    }
-}
-
 /// The rows of the route table that belong to `functions`, behind the middleware.
 /// The same value is served by Lambda and by the local runner.
 pub fn router(app: App, functions: &[Function]) -> Router {
     let mine = ROUTES.iter().filter(|route| functions.contains(&route.function));
-    let (mut open, mut keyed, mut admin) = (Router::new(), Router::new(), Router::new());
+    let (mut open, mut keyed) = (Router::new(), Router::new());
     for route in mine {
         match route.entry {
             Entry::Open => open = open.route(&route.mounted_path(), route.mount()),
-            Entry::Keyed => keyed = keyed.route(&route.mounted_path(), route.mount()),
-            Entry::Admin => admin = admin.route(&route.mounted_path(), route.mount()),
+            Entry::Keyed(scope) => {
+                let asks = middleware::from_fn_with_state(scope, access::require_scope);
+                keyed = keyed.route(&route.mounted_path(), route.mount().route_layer(asks));
+            }
         }
     }
-    // A layer over no routes at all is taken for a mistake.
-    let keyed = match admin.has_routes() {
-        true => keyed.merge(admin.route_layer(middleware::from_fn(access::require_admin))),
-        false => keyed,
-    };
     let keyed = keyed.route_layer(middleware::from_fn_with_state(app.clone(), access::require_key));
     open.merge(keyed)
         .fallback(|| async { Error::NoRoute })

@@ -6,12 +6,13 @@
 //! - [`Store`]: the table; its operations stand in one file each:
 //!   `begin` (T1), `commit` (T2 and T2f), `enqueue` (T0), `revoke`, `delete`, `lease`, `locks`,
 //!   `dead_letters`, `execution`, `conversation`, `overview`, `create`, `change`, `erase`, `history`,
-//!   `stream_log`, `threads`, `ledger`, `accounts`, `audit`, `upstreams`
+//!   `stream_log`, `threads`, `ledger`, `accounts`, `audit`, `upstreams`, `api_keys`, `tenants`
 //! - [`client`]: how the SDK is set up; [`schema`]: the table's definition
 //! - [`queue`]: the queue, SQS or in process
 //! - [`error`]: what can go wrong, by what the caller can do about it
 
 mod accounts;
+mod api_keys;
 mod audit;
 mod begin;
 mod change;
@@ -37,6 +38,7 @@ pub mod queue;
 mod revoke;
 pub mod schema;
 mod stream_log;
+mod tenants;
 mod threads;
 mod transact;
 mod turn_row;
@@ -44,6 +46,7 @@ mod upstreams;
 mod usage;
 
 pub use accounts::{AccountId, AccountWritten};
+pub use api_keys::{KeyPage, StoredKey};
 pub use audit::AuditEntry;
 pub use begin::{BeginTurn, Begun};
 pub use change::{AddItems, AddedUnderKey, Changed, ReplaceEntry};
@@ -64,6 +67,7 @@ pub use locks::ReleaseLock;
 pub use overview::{Overview, Totals};
 pub use revoke::{RevokeTurn, Revoked};
 pub use stream_log::{Batch, LogEnd, LogPage};
+pub use tenants::StoredSettings;
 pub use threads::{ThreadPage, ThreadRow};
 pub use upstreams::{CallCounts, OpenBreaker};
 pub use usage::UsageTotals;

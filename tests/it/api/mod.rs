@@ -13,6 +13,7 @@ mod embeddings;
 mod failed;
 mod history;
 mod interrupt;
+mod keys;
 mod leaving;
 mod limits;
 mod locks;

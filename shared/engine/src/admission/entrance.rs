@@ -1,5 +1,6 @@
 //! A request for an answer, let in.
 
+use turnwise_core::access::Grant;
 use turnwise_core::json::RawMap;
 use turnwise_store::Entry;
 
@@ -42,7 +43,7 @@ impl Engine {
     /// asked.
     pub(crate) async fn admit_work(&self, entrant: &Entrant<'_>) -> Result<Admitted, Error> {
         let Entrant { caller, input, history, is_resumed } = entrant;
-        let asked = self.fitted(caller, (*input).clone())?;
+        let asked = self.fitted(&caller.grant, (*input).clone())?;
         if accounts_of(caller).is_empty() {
             return Ok(asked.let_in(Admission::default()));
         }
@@ -54,7 +55,9 @@ impl Engine {
             Err(Hindrance::Downgrade(model)) => model,
         };
         let cheaper = Input { model: Some(model), fallbacks: Some(Vec::new()), ..(*input).clone() };
-        let asked = match self.fitted(caller, cheaper) {
+        // Whoever wrote the budget chose it, whatever the key itself may ask.
+        let any = Grant { models: None, ..Grant::clone(&caller.grant) };
+        let asked = match self.fitted(&any, cheaper) {
             Ok(cheaper) => Asked { chain: cheaper.chain.because(SOFT_LIMIT), ..cheaper },
             // The budget itself still holds.
             Err(error) => {
@@ -71,16 +74,16 @@ impl Engine {
     }
 
     /// The models for `input`, and its fields with the length that its answer may have.
-    fn fitted(&self, caller: &Caller, input: Input) -> Result<Asked, Error> {
-        let chain = self.chain(&input)?;
-        let (chain, input, max_output) = match bounded(&input, &caller.grant, &chain.first().measure)? {
+    fn fitted(&self, grant: &Grant, input: Input) -> Result<Asked, Error> {
+        let chain = self.chain(&input, grant)?;
+        let (chain, input, max_output) = match bounded(&input, grant, &chain.first().measure)? {
             None => (chain, input, None),
             Some((fields, most)) => {
                 let input = Input { fields, ..input };
-                (self.chain(&input)?, input, Some(most))
+                (self.chain(&input, grant)?, input, Some(most))
             }
         };
-        if !has_budget(&caller.grant) {
+        if !has_budget(grant) {
             return Ok(Asked { chain, input, max_output });
         }
         let unpriced = chain.first().resolved.clone();

@@ -93,7 +93,7 @@ impl Engine {
             }
 
             if let Decision::Acquire(acquire) = decision {
-                let chain = self.chain(&request.input)?;
+                let chain = self.chain(&request.input, &request.caller.grant)?;
                 if is_to_be_checked(request, &acquire) {
                     remember::check(&request.input, &seen.history, &chain.first().measure)?;
                 }
