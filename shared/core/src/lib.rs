@@ -25,6 +25,7 @@
 //! - [`limits`]: every limit, with its reason
 //! - [`fault`]: what is wrong with a request, and where
 //! - [`window`]: how much of a conversation goes along with a new message
+//! - [`net`]: which addresses are the public internet's
 //! - [`time`]: instants and their written form
 
 pub mod access;
@@ -44,6 +45,7 @@ pub mod json;
 pub mod limits;
 pub mod messages;
 pub mod money;
+pub mod net;
 pub mod outline;
 pub mod position;
 mod raw;

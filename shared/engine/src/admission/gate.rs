@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use turnwise_core::admission::{Account, Ask, Entry, Exit, Leaving, Refusal, Write, enter, leave};
+use turnwise_core::admission::{Account, Ask, Entry, Exit, Leaving, Refusal, Write, enter, is_used_up, leave};
 use turnwise_core::time::Timestamp;
 use turnwise_store::{AccountId, AccountWritten, Error};
 
@@ -75,7 +75,11 @@ impl Engine {
                 Entry::Downgrade => {
                     return Ok(Entered::Downgrade(rule.budget.downgrade_to.clone().unwrap_or_default()));
                 }
-                Entry::Refuse(refusal) => return Ok(Entered::Refused(refusal)),
+                Entry::Refuse(refusal) => {
+                    let crossed = is_used_up(&seen, &refusal).into_iter().collect();
+                    self.tell_of(&caller.grant, id, &seen, crossed);
+                    return Ok(Entered::Refused(refusal));
+                }
             }
             is_fresh = true;
             if look >= QUICK_LOOKS {
@@ -122,7 +126,10 @@ impl Engine {
                 Exit::Write(write) => write,
             };
             match self.write(id, &write).await? {
-                AccountWritten::Applied(_) => return Ok(()),
+                AccountWritten::Applied(account) => {
+                    self.tell_of_account(&hold.grant, id, &account);
+                    return Ok(());
+                }
                 AccountWritten::Refused(account) => seen = account,
             }
             if look >= QUICK_LOOKS {

@@ -2,8 +2,9 @@
 //! answers at once and of money.
 //!
 //! - `demand`: what a request takes at most; `entrance`: a request for an answer, let in
-//! - `gate`: one account, entered and left
+//! - `gate`: one account, entered and left; [`Alerts`]: who is told how much is spent
 
+mod alerts;
 mod demand;
 mod entrance;
 mod gate;
@@ -24,6 +25,7 @@ use turnwise_core::usage::Usage;
 use turnwise_providers::Resolved;
 use turnwise_store::AccountId;
 
+pub use self::alerts::Alerts;
 pub(crate) use self::entrance::{Admitted, Entrant};
 use self::gate::Entered;
 use crate::engine::Engine;

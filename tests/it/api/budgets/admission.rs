@@ -88,9 +88,8 @@ async fn a_committed_turn_is_replayed_when_its_budget_is_used_up() {
 
 #[tokio::test]
 async fn a_key_and_its_tenant_are_asked_together() {
-    let app = with_grant(daily(10_000_000_000)).start().await;
-    let limit = format!("{}", PicoUsd(worst("hello")));
-    let settings = json!({"budget": {"monthly_usd": limit.parse::<f64>().unwrap()}});
+    let app = with_grant(Grant { is_operator: true, ..daily(10_000_000_000) }).start().await;
+    let settings = json!({"budget": {"monthly_usd": PicoUsd(worst("hello")).to_string()}});
     let set = app.post("/admin/tenants/default", &settings).await;
     assert_eq!(set.status, 200, "{}", set.text());
     // Settings are remembered for a while.

@@ -23,7 +23,7 @@ async fn later(app: &TestApp, key: &str, turn: &str) -> u16 {
 #[tokio::test]
 async fn a_turn_of_the_queue_whose_budget_is_used_up_fails() {
     let mut app = TestApp::start().await;
-    let key = key_with(&app, json!({"budget": {"daily_usd": 0.000_001}})).await;
+    let key = key_with(&app, json!({"budget": {"daily_usd": "0.000001"}})).await;
     assert_eq!(later(&app, &key, "1").await, 202);
     app.work();
     app.turn_in("s:1", "FAILED").await;
@@ -35,7 +35,7 @@ async fn a_turn_of_the_queue_whose_budget_is_used_up_fails() {
 #[tokio::test]
 async fn a_turn_of_the_queue_is_paid_for_by_the_key_that_asked() {
     let mut app = TestApp::start().await;
-    let key = key_with(&app, json!({"budget": {"daily_usd": 1}})).await;
+    let key = key_with(&app, json!({"budget": {"daily_usd": "1"}})).await;
     assert_eq!(later(&app, &key, "1").await, 202);
     app.work();
     app.turn_in("s:1", "COMPLETED").await;

@@ -6,9 +6,9 @@ use super::*;
 
 #[tokio::test]
 async fn a_soft_limit_has_the_cheaper_model_answer() {
-    let dear = worst_of("gpt-4o", "hello");
+    let dear = worst_of("gpt-4.1", "hello");
     let spent_by_one = {
-        let price = Catalogue::shipped().get("openai", "gpt-4o").unwrap().price;
+        let price = Catalogue::shipped().get("openai", "gpt-4.1").unwrap().price;
         10 * price.input + 4 * price.output
     };
     // Half of it is spent by one answer.
@@ -19,8 +19,8 @@ async fn a_soft_limit_has_the_cheaper_model_answer() {
         ..Budget::default()
     };
     let app = with_grant(Grant { budget, ..Grant::default() }).start().await;
-    let asked = with(asking("hello"), "model", "gpt-4o");
-    for (n, expected) in ["openai/gpt-4o", "openai/gpt-4o-mini", "openai/gpt-4o-mini"].into_iter().enumerate() {
+    let asked = with(asking("hello"), "model", "gpt-4.1");
+    for (n, expected) in ["openai/gpt-4.1", "openai/gpt-4o-mini", "openai/gpt-4o-mini"].into_iter().enumerate() {
         let key = format!("s{n}:1");
         let headers = [("idempotency-key", key.as_str())];
         let reply = app.post_with(COMPLETIONS, if n == 1 { &[] } else { &headers }, &asked).await;
