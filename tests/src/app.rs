@@ -16,10 +16,11 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use turnwise_core::access::Peppers;
 use turnwise_core::access::Grant;
+use turnwise_core::access::Peppers;
 use turnwise_core::digest::Digest;
 use turnwise_engine::Engine;
+use turnwise_engine::admission::Alerts;
 use turnwise_engine::clock::Clock;
 use turnwise_engine::random::Random;
 use turnwise_engine::upstream::policy::CallPolicy;
@@ -75,6 +76,7 @@ pub struct Builder {
     clock: Clock,
     time: Option<Duration>,
     calls: CallPolicy,
+    alerts: Alerts,
     settings: Vec<(&'static str, ProviderSettings)>,
     peppers: Peppers,
 }
@@ -147,6 +149,13 @@ impl Builder {
         self
     }
 
+    /// Alerts go where `alerts` says.
+    #[must_use]
+    pub fn with_alerts(mut self, alerts: Alerts) -> Self {
+        self.alerts = alerts;
+        self
+    }
+
     /// Only `local/echo` answers.
     #[must_use]
     pub fn without_openai(mut self) -> Self {
@@ -170,7 +179,7 @@ impl Builder {
         let providers = Providers::new(&self.settings(&provider)).expect("the settings are in order");
         let engine = Engine::new(table.store(), queue, providers).with_calls(self.calls.clone());
         let engine = engine.with_retention(self.retention).with_counter(with_tokenizers);
-        let engine = engine.with_peppers(self.peppers.clone());
+        let engine = engine.with_peppers(self.peppers.clone()).with_alerts(self.alerts.clone());
         let engine = engine.with_time_and_chance(self.clock.clone(), Random::from_system());
         let app = App { engine: engine.clone(), access: self.access.clone() };
         let mut router = turnwise_http::router(app, &Function::ALL);
@@ -225,7 +234,17 @@ impl TestApp {
         let (access, clock) = (Access::to_key(KEY), Clock::System);
         let (calls, settings) = (rig::one_call(), Vec::new());
         let peppers = Peppers::of(PEPPER);
-        Builder { access, has_openai: true, retention: None, clock, time: None, calls, settings, peppers }
+        Builder {
+            access,
+            has_openai: true,
+            retention: None,
+            clock,
+            time: None,
+            calls,
+            settings,
+            peppers,
+            alerts: Alerts::default(),
+        }
     }
 
     /// Starts to do what the queue says is due, as a server does. Hints that came before

@@ -60,7 +60,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         Some(v4) => is_public(IpAddr::V4(v4)),
         None => {
             let is_global = segments[0] & 0xe000 == 0x2000;
-            let is_special = |(net, bits): &(Ipv6Addr, u32)| address.to_bits() >> (128 - bits) == net.to_bits() >> (128 - bits);
+            let is_special =
+                |(net, bits): &(Ipv6Addr, u32)| address.to_bits() >> (128 - bits) == net.to_bits() >> (128 - bits);
             is_global && !NOT_PUBLIC_V6.iter().any(is_special)
         }
     }

@@ -32,7 +32,12 @@ pub fn crossings(account: &Account, rule: &Rule<'_>) -> Vec<Crossing> {
         let spent = PicoUsd(account.get(Field::Spent(period)));
         let is_reached = move |percent: u8| spent.0 * 100 >= limit.0 * i128::from(percent) && limit.0 > 0;
         let untold = THRESHOLDS.into_iter().filter(move |percent| !account.has(Field::Told(period, *percent)));
-        untold.filter(move |percent| is_reached(*percent)).map(move |percent| Crossing { period, percent, limit, spent })
+        untold.filter(move |percent| is_reached(*percent)).map(move |percent| Crossing {
+            period,
+            percent,
+            limit,
+            spent,
+        })
     };
     rule.budgets().flat_map(of_period).collect()
 }

@@ -118,9 +118,8 @@ pub fn enter(now: Timestamp, seen: &Account, ask: &Ask, rule: &Rule<'_>) -> Entr
 }
 
 fn is_soft(account: &Account, rule: &Rule<'_>) -> bool {
-    rule.budgets().any(|(period, limit)| {
-        rule.soft_line(limit).is_some_and(|line| account.get(Field::Spent(period)) >= line)
-    })
+    rule.budgets()
+        .any(|(period, limit)| rule.soft_line(limit).is_some_and(|line| account.get(Field::Spent(period)) >= line))
 }
 
 /// Money first: waiting does not help where it is used up.

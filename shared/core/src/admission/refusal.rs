@@ -89,7 +89,6 @@ pub enum Refusal {
     },
 }
 
-
 impl Refusal {
     /// Whether it is about money.
     #[must_use]

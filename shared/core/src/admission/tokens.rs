@@ -104,12 +104,7 @@ pub(super) fn take(account: &Account, tokens: u64, limit: u64, now: Timestamp) -
 /// again would let in more than the limit. Where in the queue of tokens a request's own stand
 /// now is not known once others have given some back; they are taken to stand as early as
 /// they can.
-pub(super) fn correct(
-    account: &Account,
-    taken: &TokensTaken,
-    used: u64,
-    now: Timestamp,
-) -> (Vec<Clause>, Vec<Change>) {
+pub(super) fn correct(account: &Account, taken: &TokensTaken, used: u64, now: Timestamp) -> (Vec<Clause>, Vec<Change>) {
     let (now, at) = (nanos(now), account.get(Field::TokensAt));
     if used > taken.asked {
         let owed = time_of(used - taken.asked, taken.limit);

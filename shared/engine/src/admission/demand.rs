@@ -22,8 +22,14 @@ const MOST_OUTPUT: [&str; 2] = ["max_completion_tokens", "max_tokens"];
 const OWN: [&str; 3] = ["anthropic", "gemini", "bedrock"];
 
 /// Fields in them, without case and underscores, that could ask for more than was reserved.
-const LENGTHENING: [&str; 6] =
-    ["maxtokens", "maxoutputtokens", "maxcompletiontokens", "maxnewtokens", "candidatecount", "additionalmodelrequestfields"];
+const LENGTHENING: [&str; 6] = [
+    "maxtokens",
+    "maxoutputtokens",
+    "maxcompletiontokens",
+    "maxnewtokens",
+    "candidatecount",
+    "additionalmodelrequestfields",
+];
 
 /// What a request takes of its accounts at most.
 pub(super) struct Most {
@@ -127,11 +133,14 @@ mod tests {
         let mut grant = Grant::default();
         grant.limits = Limits { max_output_tokens: clamp, ..Limits::default() };
         grant.settings.budget = Budget { daily: has_budget.then_some(PicoUsd(1)), ..Budget::default() };
-        let measure =
-            Measure { model: "m".to_owned(), context: None, most_output: Some(8_000), scale: Scale::ONE, thoughts: false };
-        let input = format!(
-            r#"{{"model":null,"fields":{fields},"remembers":false,"api_key":"k","user":"u"}}"#
-        );
+        let measure = Measure {
+            model: "m".to_owned(),
+            context: None,
+            most_output: Some(8_000),
+            scale: Scale::ONE,
+            thoughts: false,
+        };
+        let input = format!(r#"{{"model":null,"fields":{fields},"remembers":false,"api_key":"k","user":"u"}}"#);
         let input: Input = serde_json::from_str(&input).unwrap();
         let found = bounded(&input, &grant, &measure).unwrap();
         let found = found.map(|(fields, most)| (serde_json::to_string(&fields).unwrap(), most));
@@ -148,8 +157,12 @@ mod tests {
         check(r#"{"max_tokens":100}"#, Some(100), true, None);
         check(r#"{"max_tokens":101}"#, Some(100), true, Some((r#"{"max_tokens":100}"#, 100)));
         check(r#"{"max_tokens":101}"#, None, true, None);
-        check(r#"{"thinking":{"budget_tokens":1024}}"#, None, true,
-            Some((r#"{"max_completion_tokens":5120,"thinking":{"budget_tokens":1024}}"#, 5_120)));
+        check(
+            r#"{"thinking":{"budget_tokens":1024}}"#,
+            None,
+            true,
+            Some((r#"{"max_completion_tokens":5120,"thinking":{"budget_tokens":1024}}"#, 5_120)),
+        );
     }
 
     #[test]

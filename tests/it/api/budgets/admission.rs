@@ -60,7 +60,8 @@ async fn a_budget_that_is_used_up_refuses_in_either_standard_and_burns_no_key() 
             check_budget_refused(&reply, "this key's day");
         }
     }
-    let message = json!({"model": "gpt-4o-mini", "max_tokens": MOST, "messages": [{"role": "user", "content": "hello"}]});
+    let message =
+        json!({"model": "gpt-4o-mini", "max_tokens": MOST, "messages": [{"role": "user", "content": "hello"}]});
     let reply = app.post(MESSAGES, &message).await;
     let body = reply.json();
     assert_eq!((reply.status, &body["type"], &body["error"]["type"]), (402, &json!("error"), &json!("billing_error")));

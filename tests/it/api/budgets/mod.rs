@@ -1,6 +1,7 @@
 //! Budgets, tokens a minute and answers at once: what is let in, and what comes back.
 
 mod admission;
+mod alerts;
 mod embeddings;
 mod ends;
 mod length;
