@@ -1,5 +1,6 @@
 //! Accounts under everything that may happen between a process and the table: looks that are
 //! old, replies that are lost, writes that come twice, processes that die, days that end.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may panic as tests do")]
 
 use std::time::Duration;
 

@@ -130,8 +130,8 @@ mod tests {
     use super::*;
 
     fn check(fields: &str, clamp: Option<u64>, has_budget: bool, expected: Option<(&str, u64)>) {
-        let mut grant = Grant::default();
-        grant.limits = Limits { max_output_tokens: clamp, ..Limits::default() };
+        let limits = Limits { max_output_tokens: clamp, ..Limits::default() };
+        let mut grant = Grant { limits, ..Grant::default() };
         grant.settings.budget = Budget { daily: has_budget.then_some(PicoUsd(1)), ..Budget::default() };
         let measure = Measure {
             model: "m".to_owned(),

@@ -67,7 +67,7 @@ impl Engine {
     /// Nothing is written but T1, and that only for a request that is in order.
     pub(super) async fn claim(&self, request: &TurnRequest) -> Result<Claimed, Error> {
         let mut let_in = None;
-        let claimed = self.claim_let_in(request, &mut let_in).await;
+        let claimed = Box::pin(self.claim_let_in(request, &mut let_in)).await;
         // Let in, and then something else came of it.
         if let Some(unused) = let_in {
             self.leave(&unused.admitted.admission, Spent::default()).await;
