@@ -47,7 +47,8 @@ fn block_on(
             Queue::sqs(&sdk, &settings.queue_url, settings.dead_letters_url.as_deref()),
         );
         let engine = Engine::new(store, queue, settings.providers).with_calls(settings.calls);
-        let engine = engine.with_retention(settings.retention).with_peppers(settings.peppers);
+        let engine =
+            engine.with_retention(settings.retention).with_peppers(settings.peppers).with_alerts(settings.alerts);
         body(engine, settings.access).await
     });
     ended.map_err(|error| {

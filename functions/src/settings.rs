@@ -6,9 +6,11 @@ use tracing_subscriber::EnvFilter;
 use turnwise_core::access::Peppers;
 use turnwise_core::digest::Digest;
 use turnwise_core::fault::{Fault, Faults};
+use turnwise_engine::admission::Alerts;
 use turnwise_engine::upstream::policy::CallPolicy;
 use turnwise_http::Access;
-use turnwise_providers::{Providers, Settings as ProviderSettings};
+use turnwise_providers::webhook::{Reach, Webhooks};
+use turnwise_providers::{Providers, Secret, Settings as ProviderSettings};
 
 const TABLE: &str = "TURNWISE_TABLE";
 const QUEUE_URL: &str = "TURNWISE_QUEUE_URL";
@@ -16,6 +18,8 @@ const DEAD_LETTERS_URL: &str = "TURNWISE_DEAD_LETTER_QUEUE_URL";
 const API_KEYS: &str = "TURNWISE_API_KEYS_SHA256";
 const ADMIN_KEYS: &str = "TURNWISE_ADMIN_KEYS_SHA256";
 const KEY_PEPPERS: &str = "TURNWISE_KEY_PEPPERS";
+const ALERT_WEBHOOK: &str = "TURNWISE_ALERT_WEBHOOK";
+const ALERT_WEBHOOK_SECRET: &str = "TURNWISE_ALERT_WEBHOOK_SECRET";
 const DEFAULT_MODEL: &str = "TURNWISE_DEFAULT_MODEL";
 const RETENTION_DAYS: &str = "TURNWISE_RETENTION_DAYS";
 const BEDROCK: &str = "TURNWISE_BEDROCK";
@@ -54,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) providers: Providers,
     /// How they are called.
     pub(crate) calls: CallPolicy,
+    /// Where alerts about budgets go.
+    pub(crate) alerts: Alerts,
     /// How long what is said is kept; `None` keeps it for ever.
     pub(crate) retention: Option<Duration>,
     /// What is logged, in the syntax of `RUST_LOG`.
@@ -91,15 +97,35 @@ impl Settings {
         let calls = calls.and_then(|calls| calls.map_err(|found| faults.0.extend(found.0)).ok()).unwrap_or_default();
         let retention = find(RETENTION_DAYS).map(|text| retention(&text));
         let retention = retention.and_then(|retention| faults.keep(retention)).flatten();
+        let alerts = faults.keep(alerts(find(ALERT_WEBHOOK), find(ALERT_WEBHOOK_SECRET)));
         let log = faults.keep(log(find(LOG)));
         match (table, queue_url, providers, log) {
             (Some(table), Some(queue_url), Some(providers), Some(log)) if faults.0.is_empty() => {
-                let peppers = peppers.unwrap_or_default();
-                Ok(Self { table, queue_url, dead_letters_url, access, peppers, providers, calls, retention, log })
+                let (peppers, alerts) = (peppers.unwrap_or_default(), alerts.unwrap_or_default());
+                Ok(Self {
+                    table,
+                    queue_url,
+                    dead_letters_url,
+                    access,
+                    peppers,
+                    providers,
+                    calls,
+                    alerts,
+                    retention,
+                    log,
+                })
             }
             _ => Err(faults),
         }
     }
+}
+
+/// Where alerts go. The fault does not show the address, which may hold a secret.
+fn alerts(webhook: Option<String>, secret: Option<String>) -> Result<Alerts, Fault> {
+    let webhooks = Webhooks::new(Reach::Public, secret.map(Secret::new));
+    let checked = webhook.as_deref().map_or(Ok(()), |url| webhooks.check(url));
+    checked.map_err(|refused| Fault::new(ALERT_WEBHOOK, refused.to_string()))?;
+    Ok(Alerts { webhook, webhooks })
 }
 
 fn required(name: &str, value: Option<String>) -> Result<String, Fault> {
@@ -239,6 +265,15 @@ mod tests {
         assert_eq!(read(&rows).unwrap().calls.retry.retries, 1);
         let rows = [(TABLE, "t"), (QUEUE_URL, "https://q"), ("TURNWISE_MAX_RETRIES", "many")];
         assert_eq!(faulty_fields(&rows), ["TURNWISE_MAX_RETRIES"]);
+    }
+
+    #[test]
+    fn alerts_go_to_the_public_internet_alone() {
+        let with = |url| [(TABLE, "t"), (QUEUE_URL, "https://q"), (ALERT_WEBHOOK, url)];
+        assert!(read(&with("https://hooks.example.com/x")).is_ok_and(|settings| settings.alerts.webhook.is_some()));
+        for url in ["http://hooks.example.com/x", "https://169.254.169.254/", "https://127.0.0.1/", "hooks"] {
+            assert_eq!(faulty_fields(&with(url)), [ALERT_WEBHOOK], "{url}");
+        }
     }
 
     #[test]

@@ -7,7 +7,9 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::StreamExt as _;
 use miniz_oxide::inflate::decompress_to_vec;
+use turnwise_core::access::{Budget, Grant, Limits};
 use turnwise_core::id::ProjectId;
+use turnwise_core::money::PicoUsd;
 use turnwise_core::time::Timestamp;
 use turnwise_engine::clock::{Clock, Manual};
 use turnwise_engine::random::Random;
@@ -59,6 +61,9 @@ const MORE: [(&str, u64); 5] = [
     ("streamed: T2 S# (end of its log)", 2),
     ("every 10 s: META (heartbeat)", 1),
 ];
+
+/// What a key or a tenant with limits or a budget adds, each.
+const LIMITED: [(&str, u64); 2] = [("before T1: B# (an account, entered)", 1), ("before T2: B# (left)", 1)];
 
 fn prose(from: usize, bytes: usize) -> String {
     let start = PROSE.floor_char_boundary(from);
@@ -166,6 +171,29 @@ async fn the_base_turn_costs_what_the_table_says() {
     );
     assert!(BASE[BASE.len() - 1].1 <= AIM);
     assert_eq!(base_units(&plain(&begun), &plain(&ended)).pop(), Some(PLAIN_SUM));
+}
+
+#[tokio::test]
+async fn limits_and_budgets_cost_what_the_table_says() {
+    let (table, provider, gate) = (Table::start().await, ScriptedProvider::start().await, Gate::closed());
+    let engine = rig::engine(&table, provider.base_url());
+    provider.enqueue(Script::answer("a").gated(&gate));
+    let mut request = request("first", "hello");
+    let budget = Budget { daily: Some(PicoUsd(1_000_000_000_000)), ..Budget::default() };
+    let limits = Limits { tokens_per_minute: Some(100_000), concurrent_turns: Some(10), ..Limits::default() };
+    request.caller.grant = Arc::new(Grant { budget, limits, ..Grant::default() });
+    let answering = engine.answer(request);
+    let looking = async {
+        gate.reached().await;
+        let begun = table.rows().await;
+        gate.open();
+        begun
+    };
+    let (answered, begun) = tokio::join!(answering, looking);
+    answered.unwrap();
+    let (entered, left) = (alone(find(&begun, "B#", "ACCOUNT")), alone(find(&table.rows().await, "B#", "ACCOUNT")));
+    let counted: Vec<(&str, u64)> = LIMITED.iter().map(|(row, _)| *row).zip([entered, left]).collect();
+    assert_eq!(counted, LIMITED, "bytes: {}", bytes(find(&begun, "B#", "ACCOUNT")));
 }
 
 /// The rows once `there` says so, moving the clock when nothing more happens by itself.

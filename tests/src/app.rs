@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use turnwise_core::access::{Grant, Peppers};
 use turnwise_core::digest::Digest;
 use turnwise_engine::Engine;
+use turnwise_engine::admission::Alerts;
 use turnwise_engine::clock::Clock;
 use turnwise_engine::random::Random;
 use turnwise_engine::upstream::policy::CallPolicy;
@@ -75,6 +76,7 @@ pub struct Builder {
     clock: Clock,
     time: Option<Duration>,
     calls: CallPolicy,
+    alerts: Alerts,
     settings: Vec<(&'static str, ProviderSettings)>,
     peppers: Peppers,
     sdk_client: Option<SharedHttpClient>,
@@ -155,6 +157,13 @@ impl Builder {
         self
     }
 
+    /// Alerts go where `alerts` says.
+    #[must_use]
+    pub fn with_alerts(mut self, alerts: Alerts) -> Self {
+        self.alerts = alerts;
+        self
+    }
+
     /// Only `local/echo` answers.
     #[must_use]
     pub fn without_openai(mut self) -> Self {
@@ -179,7 +188,7 @@ impl Builder {
         let store = table.store_through(self.sdk_client.clone());
         let engine = Engine::new(store, queue, providers).with_calls(self.calls.clone());
         let engine = engine.with_retention(self.retention).with_counter(with_tokenizers);
-        let engine = engine.with_peppers(self.peppers.clone());
+        let engine = engine.with_peppers(self.peppers.clone()).with_alerts(self.alerts.clone());
         let engine = engine.with_time_and_chance(self.clock.clone(), Random::from_system());
         let app = App { engine: engine.clone(), access: self.access.clone() };
         let mut router = turnwise_http::router(app, &Function::ALL);
@@ -242,6 +251,7 @@ impl TestApp {
             calls,
             settings: Vec::new(),
             peppers,
+            alerts: Alerts::default(),
             sdk_client: None,
         }
     }

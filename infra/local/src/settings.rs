@@ -9,9 +9,11 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use turnwise_core::access::Peppers;
 use turnwise_core::fault::Faults;
 use turnwise_core::limits::SWEEP_EVERY;
+use turnwise_engine::admission::Alerts;
 use turnwise_engine::upstream::policy::CallPolicy;
 use turnwise_providers::catalogue::known;
-use turnwise_providers::{Providers, Settings as ProviderSettings};
+use turnwise_providers::webhook::{Reach, Webhooks};
+use turnwise_providers::{Providers, Secret, Settings as ProviderSettings};
 
 use crate::keys::{KeysCommand, TenantsCommand};
 
@@ -142,6 +144,15 @@ pub(crate) struct Settings {
     /// made on the first start and kept in the data folder.
     #[arg(long, env = "TURNWISE_KEY_PEPPERS", hide_env_values = true, global = true)]
     pub(crate) key_peppers: Option<String>,
+    /// Where alerts about budgets are posted.
+    #[arg(long, env = "TURNWISE_ALERT_WEBHOOK", hide_env_values = true, global = true)]
+    pub(crate) alert_webhook: Option<String>,
+    /// What the posts are signed with.
+    #[arg(long, env = "TURNWISE_ALERT_WEBHOOK_SECRET", hide_env_values = true, global = true)]
+    pub(crate) alert_webhook_secret: Option<String>,
+    /// Let webhooks go to this machine too, by plain HTTP.
+    #[arg(long, env = "TURNWISE_WEBHOOK_ALLOW_LOOPBACK", global = true)]
+    pub(crate) webhook_allow_loopback: bool,
     /// Keep nothing on disk.
     #[arg(long, global = true)]
     pub(crate) memory: bool,
@@ -203,6 +214,20 @@ impl Settings {
     /// How long what is said is kept; `None` keeps it for ever.
     pub(crate) fn retention(&self) -> Option<Duration> {
         Some(self.retention_days).filter(|days| *days > 0).map(|days| DAY * days)
+    }
+
+    /// Where alerts go.
+    ///
+    /// # Errors
+    /// When webhooks may not go there.
+    pub(crate) fn alerts(&self) -> anyhow::Result<Alerts> {
+        let given =
+            |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+        let (webhook, secret) = (given(&self.alert_webhook), given(&self.alert_webhook_secret));
+        let reach = if self.webhook_allow_loopback { Reach::Loopback } else { Reach::Public };
+        let webhooks = Webhooks::new(reach, secret.map(Secret::new));
+        webhook.as_deref().map_or(Ok(()), |url| webhooks.check(url)).context("TURNWISE_ALERT_WEBHOOK is not valid")?;
+        Ok(Alerts { webhook, webhooks })
     }
 
     /// The peppers, if they are set.

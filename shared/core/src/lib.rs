@@ -17,7 +17,7 @@
 //! - `reader`, `raw`: requests read field by field, and put together as they are written
 //! - [`id`]: names of tenants, conversations, turns, projects
 //! - [`json`]: strict parsing, canonical form; [`digest`]: hashes over it
-//! - [`access`]: who may do what, and how much of it
+//! - [`access`]: who may do what, and how much of it; [`admission`]: whether that much is left
 //! - [`rate`]: how many requests a minute
 //! - [`category`]: the 12 error categories and 4 severities
 //! - [`catalogue`], [`money`], [`usage`]: models, prices, tokens, exact cost
@@ -26,9 +26,11 @@
 //! - [`limits`]: every limit, with its reason
 //! - [`fault`]: what is wrong with a request, and where
 //! - [`window`]: how much of a conversation goes along with a new message
+//! - [`net`]: which addresses are the public internet's
 //! - [`time`]: instants and their written form
 
 pub mod access;
+pub mod admission;
 pub mod catalogue;
 pub mod category;
 pub mod compaction;
@@ -44,6 +46,7 @@ pub mod json;
 pub mod limits;
 pub mod messages;
 pub mod money;
+pub mod net;
 pub mod outline;
 pub mod position;
 pub mod rate;

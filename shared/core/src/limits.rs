@@ -280,3 +280,28 @@ pub const CONFLICT_PAUSE: Duration = Duration::from_millis(15);
 
 /// How long a shutdown waits for running turns before it hands them over.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(15);
+
+/// What an answer is taken to have at most where a budget or a limit of tokens holds and its
+/// request does not say: some pages, and little money with any model. It is sent along, so
+/// that no answer is longer.
+pub const ASSUMED_OUTPUT_TOKENS: u64 = 4_096;
+
+/// Within which time a limit of tokens gives as many as it says, and how many can be taken
+/// at once: the minute it is named for.
+pub const TOKENS_WINDOW: Duration = Duration::from_secs(60);
+
+/// How long what a request has reserved outlasts the longest time that it may take: the
+/// writes of its end, and clocks that differ.
+pub const RESERVATION_MARGIN: Duration = Duration::from_secs(120);
+
+/// How long it is remembered that a request left after it was taken for dead, so that it
+/// does not leave twice: far longer than any write is tried again.
+pub const LATE_KEPT: Duration = Duration::from_secs(3600);
+
+/// Most reservations of the dead that one write takes out: an update's expression has at
+/// most 4 KB.
+pub const MAX_RECLAIMED: usize = 200;
+
+/// What a client is told to wait while as many answers are being made as may be. Nobody
+/// knows when one of them ends; most take some seconds.
+pub const CONCURRENCY_RETRY_AFTER: Duration = Duration::from_secs(2);

@@ -14,6 +14,7 @@ pub use turnwise_providers::Embeddings;
 use turnwise_providers::{EmbedCall, Resolved};
 use turnwise_store::Phase;
 
+use crate::admission::{Admission, Spent};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::ledger::Charge;
@@ -38,17 +39,26 @@ struct Work {
     resolved: Resolved,
     call: EmbedCall,
     facts: Facts,
+    admission: Admission,
 }
 
 impl Engine {
     /// The embeddings that `request` asks for. Goes on to the ledger even if it is dropped.
     ///
     /// # Errors
-    /// [`Error::Model`], [`Error::ModelNotAllowed`], and [`Error::Failed`] when the provider did not make them.
+    /// [`Error::Model`], [`Error::ModelNotAllowed`], [`Error::NotAdmitted`], and [`Error::Failed`]
+    /// when the provider did not make them.
     pub async fn embed(&self, caller: Caller, request: Request) -> Result<Embedded, Error> {
         let resolved = self.providers.resolve_embedding(&request.model).map_err(Error::Model)?;
         check_allowed(&resolved, &caller.grant)?;
+        let engine = self.clone();
+        self.tasks.spawn(async move { engine.embed_let_in(caller, resolved, request).await }).await?
+    }
+
+    async fn embed_let_in(&self, caller: Caller, resolved: Resolved, request: Request) -> Result<Embedded, Error> {
+        let admission = self.admit_input(&caller, &resolved, request.input.most_tokens()).await?;
         let facts = Facts {
+            allowance: admission.allowance,
             created_at: Some(self.clock.now()),
             attempts: 1,
             model: Some(resolved.name.clone()),
@@ -58,8 +68,7 @@ impl Engine {
         let request = Request { model: resolved.model.clone(), ..request };
         let timeouts = self.calls.timeouts.of(&resolved.name, resolved.facts());
         let call = EmbedCall { request, connect_timeout: Some(timeouts.connect) };
-        let work = Work { engine: self.clone(), caller, resolved, call, facts };
-        self.tasks.spawn(work.run()).await?
+        Work { engine: self.clone(), caller, resolved, call, facts, admission }.run().await
     }
 }
 
@@ -71,11 +80,13 @@ impl Work {
         let embeddings = match self.ask(must_end_by(now, caller.deadline)).await {
             Ok(embeddings) => embeddings,
             Err(failure) => {
+                engine.leave(&self.admission, Spent::default()).await;
                 let (failure, facts) = (Arc::new(failure), Some(Box::new(self.facts)));
                 return Err(Error::Failed { failure, facts, replayed: false });
             }
         };
         let usage = embeddings.usage;
+        engine.leave(&self.admission, Spent::of(&usage, resolved)).await;
         engine.record(&Charge { caller, attempt, resolved, usage, phase: Phase::kept(usage.source) }).await;
         let cost = resolved.price().map(|price| price.cost(&usage));
         Ok(Embedded { facts: self.facts, embeddings, cost })

@@ -11,6 +11,7 @@ use turnwise_providers::count::{Counter, without_tokenizers};
 use turnwise_store::Store;
 use turnwise_store::queue::Queue;
 
+use crate::admission::{Accounts, Alerts};
 use crate::clock::Clock;
 use crate::keys::KeyCache;
 use crate::live::Hub;
@@ -47,6 +48,9 @@ pub struct Engine {
     pub memory: Memory,
     /// Counts tokens exactly, where it can.
     pub counter: Counter,
+    /// Where alerts go.
+    pub alerts: Arc<Alerts>,
+    pub(crate) accounts: Accounts,
     /// What the digests of API keys depend on.
     pub peppers: Arc<Peppers>,
     pub(crate) key_cache: KeyCache,
@@ -71,6 +75,8 @@ impl Engine {
             tasks: Tasks::default(),
             memory: Memory::default(),
             counter: without_tokenizers,
+            alerts: Arc::default(),
+            accounts: Accounts::default(),
             peppers: Arc::default(),
             key_cache: KeyCache::default(),
             calibration: Learned::default(),
@@ -116,6 +122,13 @@ impl Engine {
     #[must_use]
     pub fn with_retention(mut self, retention: Option<Duration>) -> Self {
         self.retention = retention;
+        self
+    }
+
+    /// The same engine, sending alerts as `alerts` says.
+    #[must_use]
+    pub fn with_alerts(mut self, alerts: Alerts) -> Self {
+        self.alerts = Arc::new(alerts);
         self
     }
 

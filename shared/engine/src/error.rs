@@ -24,6 +24,9 @@ pub enum Error {
     /// No such model, or its provider is not configured.
     #[error("{0}")]
     Model(turnwise_providers::Unknown),
+    /// The key or its tenant has not so much left.
+    #[error("{0}")]
+    NotAdmitted(#[from] turnwise_core::admission::Refusal),
     /// The API key may not ask this model.
     #[error("the key may not ask {model:?}")]
     ModelNotAllowed {

@@ -3,6 +3,7 @@
 //! - [`Engine`]: everything a use case needs, built once by composition
 //! - [`turn`]: a durable turn from its key to its answer or stream
 //! - [`responses`]: turns that come in as items and follow one another by their ids
+//! - [`admission`]: work that costs, let in and left
 //! - [`once`]: work that is no turn, done once
 //! - [`stateless`]: a request without a key
 //! - [`embeddings`]: texts as vectors
@@ -24,6 +25,7 @@
 //!   tests can hold them in their hands
 //! - [`error`]: what a use case can answer instead; [`log_by_severity`]: its line in the log
 
+pub mod admission;
 pub mod clock;
 pub mod conversations;
 mod count;

@@ -59,6 +59,12 @@ impl Random {
         self.with(|rng| rng.random())
     }
 
+    /// A number that nobody else draws.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.with(|rng| rng.random())
+    }
+
     /// A number from 0 to 1.
     #[must_use]
     pub fn chance(&self) -> f64 {

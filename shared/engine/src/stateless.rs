@@ -12,6 +12,7 @@ use turnwise_core::usage::Usage;
 use turnwise_providers::Resolved;
 use turnwise_store::Phase;
 
+use crate::admission::{Admission, Admitted, Entrant, Spent};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::follow::{self, Frames};
@@ -26,6 +27,7 @@ struct Work {
     caller: Caller,
     input: Input,
     chain: Chain,
+    admission: Admission,
     attempt: AttemptId,
     began: Timestamp,
     live: Arc<LiveTurn>,
@@ -36,9 +38,10 @@ impl Engine {
     /// dropped.
     ///
     /// # Errors
-    /// [`Error::Model`], [`Error::TooLong`], and [`Error::Failed`] when the provider did not answer.
+    /// [`Error::Model`], [`Error::TooLong`], [`Error::NotAdmitted`], and [`Error::Failed`] when the
+    /// provider did not answer.
     pub async fn answer_once(&self, caller: Caller, input: Input) -> Result<(Facts, Arc<Answer>), Error> {
-        let live = self.begin_work(caller, input, false)?;
+        let live = self.begin_work(caller, input, false).await?;
         match live.outcome().await {
             Outcome::Committed(answer) => Ok((live.facts.clone(), answer)),
             Outcome::Failed(failure) | Outcome::Unwritten(failure) => {
@@ -56,28 +59,39 @@ impl Engine {
     /// dropped.
     ///
     /// # Errors
-    /// [`Error::Model`], [`Error::TooLong`]; later trouble is a frame.
-    pub fn stream_once(&self, caller: Caller, input: Input) -> Result<(Facts, Frames), Error> {
-        let live = self.begin_work(caller, input, true)?;
+    /// [`Error::Model`], [`Error::TooLong`], [`Error::NotAdmitted`]; later trouble is a frame.
+    pub async fn stream_once(&self, caller: Caller, input: Input) -> Result<(Facts, Frames), Error> {
+        let live = self.begin_work(caller, input, true).await?;
         Ok((live.facts.clone(), follow::live(live)))
     }
 
-    fn begin_work(&self, caller: Caller, input: Input, stream: bool) -> Result<Arc<LiveTurn>, Error> {
-        let chain = self.chain(&input, &caller.grant)?;
+    /// In a task of its own, so that a client that leaves does not leave behind what its
+    /// request had reserved.
+    async fn begin_work(&self, caller: Caller, input: Input, stream: bool) -> Result<Arc<LiveTurn>, Error> {
+        let engine = self.clone();
+        self.tasks.spawn(async move { engine.let_work_in(caller, input, stream).await }).await?
+    }
+
+    async fn let_work_in(&self, caller: Caller, mut input: Input, stream: bool) -> Result<Arc<LiveTurn>, Error> {
+        remember::check(&input, &[], &self.chain(&input, &caller.grant)?.first().measure)?;
+        let entrant = Entrant { caller: &caller, input: &input, history: &[], is_resumed: false };
+        let Admitted { chain, fields, admission } = self.admit_work(&entrant).await?;
+        input.fields = fields.unwrap_or(input.fields);
         let first = chain.first();
-        remember::check(&input, &[], &first.measure)?;
         let facts = Facts {
             created_at: Some(self.clock.now()),
             attempts: 1,
             model: Some(first.resolved.name.clone()),
             why: Some(first.resolved.why.to_string()),
             dropped: first.dropped.clone(),
+            allowance: admission.allowance,
             ..Facts::default()
         };
         let live = LiveTurn::new(Digest::of(""), facts);
         let now = self.clock.now();
         let attempt = AttemptId::new(self.random.uuid_v7(now));
-        let work = Work { engine: self.clone(), caller, input, chain, attempt, began: now, live: Arc::clone(&live) };
+        let (engine, watched) = (self.clone(), Arc::clone(&live));
+        let work = Work { engine, caller, input, chain, admission, attempt, began: now, live: watched };
         self.tasks.spawn(work.run(stream));
         Ok(live)
     }
@@ -101,21 +115,23 @@ impl Work {
             live: &self.live,
         };
         let input_text = self.input.fields.get("messages").map_or("", |messages| messages.get());
-        let outcome = match read_upstream(&self.engine, upstream).await {
-            Ok(answered) if !self.input.takes(&answered.completion) => {
-                self.record(answered.completion.usage, Phase::Wasted, &answered.resolved).await;
-                Outcome::Failed(Arc::new(without_text(self.caller.request_id.clone())))
-            }
-            Ok(answered) => {
-                let usage = answered.completion.usage;
-                self.record(usage, Phase::kept(usage.source), &answered.resolved).await;
-                Outcome::Committed(Arc::new(self.answer(answered)))
-            }
+        let result = read_upstream(&self.engine, upstream).await;
+        let charged = match &result {
+            Ok(answered) => Some((answered.completion.usage, &answered.resolved)),
+            Err(broken) if broken.partial.is_empty() => None,
+            Err(broken) => Some((Usage::estimate(input_text, &broken.partial), &broken.resolved)),
+        };
+        let spent = charged.map_or_else(Spent::default, |(usage, resolved)| Spent::of(&usage, resolved));
+        self.engine.leave(&self.admission, spent).await;
+        let kept = result.as_ref().is_ok_and(|answered| self.input.takes(&answered.completion));
+        if let Some((usage, resolved)) = charged {
+            let phase = if kept { Phase::kept(usage.source) } else { Phase::Wasted };
+            self.record(usage, phase, resolved).await;
+        }
+        let outcome = match result {
+            Ok(answered) if kept => Outcome::Committed(Arc::new(self.answer(answered))),
+            Ok(_) => Outcome::Failed(Arc::new(without_text(self.caller.request_id.clone()))),
             Err(broken) => {
-                if !broken.partial.is_empty() {
-                    let usage = Usage::estimate(input_text, &broken.partial);
-                    self.record(usage, Phase::Wasted, &broken.resolved).await;
-                }
                 let failure = failure(broken, Delivery::AtLeastOnce, self.caller.request_id.clone());
                 Outcome::Failed(Arc::new(failure))
             }

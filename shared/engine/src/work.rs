@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use turnwise_core::category::Severity;
 use turnwise_core::id::{ConversationId, Tenant, TurnKey};
-use turnwise_core::limits::MAX_CONFLICT_RETRIES;
+use turnwise_core::limits::{MAX_CONFLICT_RETRIES, RETRY_MOST};
 use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{Failure, Lineage, OnBusy, Outcome, Standing, State, Turn};
 use turnwise_store::queue::{Message, Receiver};
@@ -177,6 +177,13 @@ impl Engine {
             Err(Error::ConversationBusy { .. } | Error::StillRunning { .. } | Error::ConversationErased) => Ok(()),
             Err(Error::Failed { failure, .. }) => {
                 log_failure(turn, &failure);
+                Ok(())
+            }
+            // Tokens come back, and answers end: it keeps its place until then. One whose limits
+            // would never let it in has failed instead.
+            Err(Error::NotAdmitted(refusal)) => {
+                tracing::info!(turn.key = %turn.key, %refusal, "a due turn waits for its limits");
+                self.hint(tenant, &turn.key, refusal.wait().unwrap_or(RETRY_MOST)).await;
                 Ok(())
             }
             Err(Error::ModelNotAllowed { .. }) => self.forbid_turn(&caller, &turn.key, Forbidden::Model).await,

@@ -11,6 +11,7 @@
 //! - [`openapi`]: the document
 
 pub mod access;
+mod allowance;
 pub mod app;
 pub mod body;
 pub mod context;

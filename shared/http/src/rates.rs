@@ -84,7 +84,7 @@ pub(crate) fn message(refusal: &Refusal) -> String {
 }
 
 /// A duration as OpenAI's headers have it, which is Go's form: `6m0s`, `1.5s`, `120ms`.
-fn written(duration: Duration) -> String {
+pub(crate) fn written(duration: Duration) -> String {
     let millis = duration.as_millis();
     if millis == 0 {
         return "0s".to_owned();

@@ -12,6 +12,8 @@ use turnwise_core::usage::{Source, Usage};
 use turnwise_engine::turn::{Answer, Facts};
 use utoipa::ToSchema;
 
+use crate::allowance::allowance_headers;
+
 /// The model that answers, `provider/model`.
 const TURNWISE_MODEL: HeaderName = HeaderName::from_static("turnwise-model");
 
@@ -136,6 +138,7 @@ pub fn turn_headers(facts: &Facts) -> Vec<(HeaderName, String)> {
     if !facts.dropped.is_empty() {
         headers.push((DROPPED_PARAMS, facts.dropped.join(", ")));
     }
+    headers.extend(allowance_headers(&facts.allowance));
     headers
 }
 

@@ -11,6 +11,7 @@
 //!   [`bedrock`]: Amazon Bedrock's Converse
 //! - [`echo`]: `local/echo`, which needs no key and no network
 //! - [`count`]: how many tokens a request is, where that can be known exactly
+//! - [`webhook`]: requests to addresses that somebody else chose
 //! - [`settings`]: keys and addresses, passed in; [`catalogue`]: the known providers as data
 //! - [`sse`]: server-sent events, parsed byte by byte; `stream`: bytes into an answer's
 //!   events; `endpoint`: an upstream's address and our key there
@@ -38,6 +39,7 @@ pub mod settings;
 pub mod sse;
 mod stream;
 mod transport;
+pub mod webhook;
 
 pub use call::{Call, EventStream};
 pub use embedding::{EmbedCall, Embeddings};

@@ -48,6 +48,9 @@ pub(crate) const ADDED_KEYS: &str = "I#";
 /// Sort key prefix of a conversation's turns.
 pub(crate) const TURNS: &str = "T#";
 
+/// Sort key of an account: what is left of the limits and budgets of a key or a tenant.
+pub(crate) const ACCOUNT: &str = "ACCOUNT";
+
 /// Partitions a day's usage counters and ledger lines are spread over.
 pub(crate) const DAY_SHARDS: u8 = 4;
 
@@ -258,6 +261,16 @@ pub(crate) fn usage_row(model: &str, project: &str, api_key: &str) -> String {
 /// Whether the usage counter with the sort key `sk` is that of an API key.
 pub(crate) fn is_usage_of(sk: &str, api_key: &str) -> bool {
     sk.rsplit_once('#').is_some_and(|(_, last)| last == api_key)
+}
+
+/// The account of a tenant. It has no key's form: a key's id is never empty.
+pub(crate) fn account_of_tenant(tenant: &Tenant) -> String {
+    format!("B#{tenant}#")
+}
+
+/// The account of a key.
+pub(crate) fn account_of_key(tenant: &Tenant, key: &str) -> String {
+    format!("B#{tenant}#{}", key.replace('#', "_"))
 }
 
 /// What calling the providers took on a day.

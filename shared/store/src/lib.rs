@@ -6,12 +6,13 @@
 //! - [`Store`]: the table; its operations stand in one file each:
 //!   `begin` (T1), `commit` (T2 and T2f), `enqueue` (T0), `revoke`, `delete`, `lease`, `locks`,
 //!   `dead_letters`, `execution`, `conversation`, `overview`, `create`, `change`, `erase`, `history`,
-//!   `stream_log`, `threads`, `ledger`, `audit`, `upstreams`, `api_keys`, `tenants`,
+//!   `stream_log`, `threads`, `ledger`, `accounts`, `audit`, `upstreams`, `api_keys`, `tenants`,
 //!   `rates`
 //! - [`client`]: how the SDK is set up; [`schema`]: the table's definition
 //! - [`queue`]: the queue, SQS or in process
 //! - [`error`]: what can go wrong, by what the caller can do about it
 
+mod accounts;
 mod api_keys;
 mod audit;
 mod begin;
@@ -46,6 +47,7 @@ mod turn_row;
 mod upstreams;
 mod usage;
 
+pub use accounts::{AccountId, AccountWritten};
 pub use api_keys::{KeyPage, StoredKey};
 pub use audit::AuditEntry;
 pub use begin::{BeginTurn, Begun};

@@ -5,6 +5,7 @@ mod at_most_once;
 mod attach;
 mod bad_input;
 mod broken_streams;
+mod budgets;
 mod busy;
 mod cancel;
 mod conversations;

@@ -89,6 +89,14 @@ pub const CODES: &[Profile] = &[
         "Too many messages wait in this conversation. Try again in {n} s.",
         "Too many messages wait in this conversation. Please try again in a moment.",
     ]),
+    row(Category::RateLimitError, "request_exceeds_limit")
+        .retry(No)
+        .says(&["This is more than may be asked for at once. Please send less."]),
+    row(Category::RateLimitError, "too_many_concurrent_turns").says(BUSY),
+    row(Category::CostLimitError, "budget_exceeded"),
+    row(Category::CostLimitError, "model_not_priced")
+        .severity(Medium)
+        .says(&["This AI model can't be used here. Please choose another one."]),
     row(Category::CostLimitError, "insufficient_quota")
         .status(502)
         .says(&["The service has used up what it may spend at the AI provider; its operator has been told."]),
@@ -160,7 +168,9 @@ mod tests {
 
     #[test]
     fn what_a_client_is_at_fault_for_wakes_nobody() {
-        for row in CODES.iter().filter(|row| row.status < 500) {
+        // A budget that is used up is its operator's matter too.
+        let is_clients = |row: &&Profile| row.status < 500 && row.code != "budget_exceeded";
+        for row in CODES.iter().filter(is_clients) {
             assert!(row.severity <= Medium, "{}", row.code);
         }
     }

@@ -12,6 +12,9 @@ use crate::usage::{Source, Usage};
 /// The name that would leave the choice of the model to us.
 const AUTO: &str = "auto";
 
+/// Tokens that a tokenizer puts around a text: BERT's two.
+const MARKS_AROUND_TEXT: usize = 2;
+
 /// One request for embeddings.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -44,6 +47,18 @@ impl Input {
             Self::Texts(texts) => texts.len(),
             Self::Tokens(lists) => lists.len(),
         }
+    }
+
+    /// What it takes at most: no text has more tokens than bytes, but for the marks that
+    /// tokenizers put around each.
+    #[must_use]
+    pub fn most_tokens(&self) -> u64 {
+        let bytes = match self {
+            Self::Texts(texts) => texts.iter().map(String::len).sum(),
+            Self::Tokens(lists) => lists.iter().map(Vec::len).sum::<usize>(),
+        };
+        let marks = MARKS_AROUND_TEXT * self.count();
+        u64::try_from(bytes + marks).unwrap_or(u64::MAX)
     }
 
     /// About what it takes, where the provider does not say.

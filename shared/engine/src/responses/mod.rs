@@ -188,7 +188,7 @@ impl Engine {
         input.fields.insert("messages".to_owned(), messages);
         if input.stream {
             let echo = input.echo.clone();
-            let (facts, frames) = self.stream_once(request.caller, input)?;
+            let (facts, frames) = self.stream_once(request.caller, input).await?;
             let head = Box::new(head(&key, &facts, echo, 0));
             return Ok(Responded::Streamed { head, facts, replayed: false, frames });
         }

@@ -1,6 +1,8 @@
 //! Read, decide, write T1.
 
+use turnwise_core::admission::Refusal;
 use turnwise_core::id::{AttemptId, ConversationId, ProjectId, Tenant, TurnKey};
+use turnwise_core::json::RawMap;
 use turnwise_core::limits::{MAX_CONFLICT_RETRIES, MAX_INPUT_BYTES};
 use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{
@@ -9,8 +11,10 @@ use turnwise_core::turn::{
 };
 use turnwise_store::{BeginTurn, Begun, Entry};
 
+use super::let_in::LetIn;
 use super::remember;
 use super::request::TurnRequest;
+use crate::admission::{Admission, Admitted, Spent};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::memory::Remembered;
@@ -39,6 +43,12 @@ pub(super) struct Ready {
     pub(super) turn: Turn,
     pub(super) history: Vec<Entry>,
     pub(super) chain: Chain,
+    /// The request's fields, where they are not as they came in.
+    pub(super) fields: Option<RawMap>,
+    /// What it was let in with.
+    pub(super) admission: Admission,
+    /// Why it was not let in, where that is no longer its client's to hear.
+    pub(super) refused: Option<Refusal>,
     /// Whether the history came from memory; `None` where none was asked for.
     pub(super) remembered: Option<bool>,
 }
@@ -56,6 +66,16 @@ impl Engine {
     /// Brings a request as far as it gets without waiting for anybody else.
     /// Nothing is written but T1, and that only for a request that is in order.
     pub(super) async fn claim(&self, request: &TurnRequest) -> Result<Claimed, Error> {
+        let mut let_in = None;
+        let claimed = Box::pin(self.claim_let_in(request, &mut let_in)).await;
+        // Let in, and then something else came of it.
+        if let Some(unused) = let_in {
+            self.leave(&unused.admitted.admission, Spent::default()).await;
+        }
+        claimed
+    }
+
+    async fn claim_let_in(&self, request: &TurnRequest, let_in: &mut Option<LetIn>) -> Result<Claimed, Error> {
         let ask = self.ask(request);
         let mut tried: Option<Acquire> = None;
 
@@ -77,11 +97,15 @@ impl Engine {
                 if is_to_be_checked(request, &acquire) {
                     remember::check(&request.input, &seen.history, &chain.first().measure)?;
                 }
+                let in_now = self.let_in(request, &acquire, &seen.history, chain, let_in.take());
+                // Boxed, as most turns have no limits to ask.
+                *let_in = Some(Box::pin(in_now).await?);
                 let turn = self.turn_to_begin(request, &acquire, &ask, seen.turn.as_ref());
                 tried = Some(acquire.clone());
                 match self.write_t1(request, &turn, &acquire, seen.turn.as_ref()).await {
                     Ok(Begun::Acquired) => {
-                        return Ok(Claimed::Ready(Box::new(ready(request, &acquire, turn, seen, chain))));
+                        let Some(let_in) = let_in.take() else { continue };
+                        return Ok(Claimed::Ready(Box::new(ready(request, &acquire, turn, seen, let_in))));
                     }
                     // The same request has begun in its other place.
                     Ok(Begun::Refused { conversation: None, turn: None }) if request.lineage.rival.is_some() => {
@@ -108,9 +132,9 @@ impl Engine {
                 (Decision::Acquire(_), _) => self.pause(round).await,
                 (Decision::Mine, Some(turn)) => {
                     let Some(acquire) = tried.take().filter(|acquire| acquire.epoch == turn.epoch) else { continue };
-                    let chain = self.chain(&request.input, &request.caller.grant)?;
+                    let Some(let_in) = let_in.take() else { continue };
                     let seen = Seen { turn: None, ..seen };
-                    return Ok(Claimed::Ready(Box::new(ready(request, &acquire, turn, seen, chain))));
+                    return Ok(Claimed::Ready(Box::new(ready(request, &acquire, turn, seen, let_in))));
                 }
                 (Decision::Attach, Some(turn)) => return Ok(Claimed::Elsewhere(Box::new(turn), project)),
                 (Decision::Busy, _) => return Ok(Claimed::Busy(self.left_by_dead(request, seen.conversation))),
@@ -274,7 +298,7 @@ pub(super) fn check_project(request: &TurnRequest, project: Option<&ProjectId>) 
     Ok(())
 }
 
-fn ready(request: &TurnRequest, acquire: &Acquire, turn: Turn, seen: Seen, chain: Chain) -> Ready {
+fn ready(request: &TurnRequest, acquire: &Acquire, turn: Turn, seen: Seen, let_in: LetIn) -> Ready {
     let project = match seen.conversation {
         Some(conversation) => conversation.project,
         None => request.project.clone(),
@@ -294,7 +318,8 @@ fn ready(request: &TurnRequest, acquire: &Acquire, turn: Turn, seen: Seen, chain
         project,
         created_at: turn.created_at,
     };
-    Ready { claim, turn, history: seen.history, chain, remembered: seen.remembered }
+    let LetIn { admitted: Admitted { chain, fields, admission }, refused, .. } = let_in;
+    Ready { claim, turn, history: seen.history, chain, fields, admission, refused, remembered: seen.remembered }
 }
 
 /// How long an attempt may run: until shortly before its invocation ends, or the

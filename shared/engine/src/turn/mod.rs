@@ -1,7 +1,8 @@
 //! A durable turn, from its key to its answer.
 //!
 //! - [`request`]: what a route asks for
-//! - `claim`: read, decide, write T1; `ancestors`: what came before a fork
+//! - `claim`: read, decide, write T1; `ancestors`: what came before a fork; `let_in`: limits and
+//!   budgets asked before T1
 //! - `produce`: the task that owns a running turn; `keep`: lease and stream log
 //!   meanwhile; `settle`: T2 or T2f; `refused`: failures of our own making
 //! - `enqueue`: T0; `revoke`: turns cancelled and interrupted
@@ -11,6 +12,7 @@ mod ancestors;
 mod claim;
 mod enqueue;
 mod keep;
+mod let_in;
 mod observe;
 mod produce;
 mod refused;

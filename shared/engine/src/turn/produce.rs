@@ -65,6 +65,9 @@ impl Producer {
     pub(super) async fn run(self) {
         let leaving = Leaving { engine: self.engine.clone(), producer: &self };
         let (made, shown) = self.make().await;
+        // Before the commit: should this process die in between, the account has more than
+        // the ledger, and never less.
+        self.engine.leave(&self.ready.admission, self.spent(&made)).await;
         let outcome = self.settle(made, &shown).await;
         let ended = !matches!(outcome, Outcome::Unwritten(_));
         self.live.end(outcome);
@@ -160,6 +163,10 @@ impl Producer {
     /// A request of a client is refused at the door; a turn of the queue got in before
     /// anybody knew what its conversation would be.
     fn refusal(&self) -> Option<Failure> {
+        if let Some(refusal) = &self.ready.refused {
+            let from_queue = self.ready.turn.place.is_some();
+            return Some(refused::not_admitted(refusal, from_queue, self.caller.request_id.clone()));
+        }
         let checked = remember::check(&self.input, &self.ready.history, &self.ready.chain.first().measure);
         checked.err().map(|too_long| refused::too_long(&too_long, self.caller.request_id.clone()))
     }

@@ -1,6 +1,7 @@
 //! Failures of our own making: turns that are not sent to a model, or whose answer is
 //! not taken.
 
+use turnwise_core::admission::Refusal;
 use turnwise_core::category::Category;
 use turnwise_core::turn::{Failure, Outcome};
 use turnwise_core::window::TooLong;
@@ -12,6 +13,21 @@ pub(super) fn too_long(too_long: &TooLong, request_id: String) -> Failure {
         code: too_long.code().to_owned(),
         message: too_long.to_string(),
         param: Some(too_long.field().to_owned()),
+        ..final_failure(request_id)
+    }
+}
+
+/// A turn that its key or its tenant cannot pay for. One of the queue ends here; one that a
+/// client comes back for may be let in another day.
+pub(super) fn not_admitted(refusal: &Refusal, from_queue: bool, request_id: String) -> Failure {
+    let category = if refusal.is_about_money() { Category::CostLimitError } else { Category::RateLimitError };
+    Failure {
+        outcome: if from_queue { Outcome::Final } else { Outcome::Retryable },
+        category,
+        code: refusal.code().to_owned(),
+        message: refusal.to_string(),
+        // The clients' own retries would not change it.
+        is_spent: true,
         ..final_failure(request_id)
     }
 }

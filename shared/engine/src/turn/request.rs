@@ -18,6 +18,8 @@ use turnwise_core::turn::{Delivery, Lineage, OnBusy, Standing};
 use turnwise_core::usage::Usage;
 use turnwise_core::window::Window;
 
+use crate::admission::Allowance;
+
 /// Who asks.
 #[derive(Debug, Clone)]
 pub struct Caller {
@@ -188,6 +190,8 @@ pub struct Facts {
     /// Fields of the request that the model is not sent, as it does not have what they
     /// ask for.
     pub dropped: Vec<String>,
+    /// The limits that this request met.
+    pub allowance: Allowance,
 }
 
 /// A whole answer, as every route renders it from.

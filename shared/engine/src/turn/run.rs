@@ -13,6 +13,7 @@ use super::claim::{Claimed, Ready, check_project, must_end_by};
 use super::produce::Producer;
 use super::request::{Answer, Caller, Facts, TurnRequest};
 use super::settle;
+use crate::admission::Allowance;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::follow::{self, Frames, Marks, Reader};
@@ -234,14 +235,19 @@ impl Engine {
             model: Some(first.resolved.name.clone()),
             why: Some(first.resolved.why.to_string()),
             dropped: first.dropped.clone(),
+            allowance: ready.admission.allowance,
         };
         let live = LiveTurn::new(claim.input_hash.clone(), facts.clone());
         self.hub.enter(&claim.tenant, &claim.key, &live);
+        let mut input = request.input.clone();
+        if let Some(fields) = &ready.fields {
+            input.fields.clone_from(fields);
+        }
         let producer = Producer {
             engine: self.clone(),
             ready,
             caller: request.caller.clone(),
-            input: request.input.clone(),
+            input,
             stream: request.input.stream,
             live: Arc::clone(&live),
         };
@@ -306,6 +312,7 @@ pub(crate) fn facts_of(turn: &Turn, project: Option<ProjectId>) -> Facts {
         model: commit.map(|commit| commit.model.clone()),
         why: commit.map(|_| "stored answer".to_owned()),
         dropped: Vec::new(),
+        allowance: Allowance::default(),
     }
 }
 

@@ -18,6 +18,7 @@ use super::claim::may_call_again;
 use super::produce::{Made, Producer, Shown};
 use super::refused::without_text;
 use super::request::Answer;
+use crate::admission::Spent;
 use crate::live::Outcome;
 use crate::upstream::{Answered, Broken, Stop};
 
@@ -43,13 +44,31 @@ impl Producer {
             }
             Made::Broken(broken) => {
                 let resolved = broken.resolved.clone();
-                let cost = (!broken.partial.is_empty()).then(|| (self.estimate(&broken.partial), &resolved));
+                let cost = self.usage_of(&broken).map(|usage| (usage, &resolved));
                 let failure = self.failure(broken);
                 self.fail(failure, cost, shown).await
             }
             Made::Refused(failure) => self.fail(failure, None, shown).await,
             Made::Unknown(partial) => self.fail(self.unknown(partial), None, shown).await,
         }
+    }
+
+    /// What the attempt's line in the ledger will say, as far as it goes.
+    pub(super) fn spent(&self, made: &Made) -> Spent {
+        match made {
+            Made::Answer(answered) => Spent::of(&answered.completion.usage, &answered.resolved),
+            Made::Broken(broken) => {
+                self.usage_of(broken).map_or_else(Spent::default, |usage| Spent::of(&usage, &broken.resolved))
+            }
+            Made::Refused(_) | Made::Unknown(_) => Spent::default(),
+        }
+    }
+
+    /// What an answer that broke off took: nothing where nothing came of it, as far as
+    /// anybody knows. Who lost the lock was answered to, if not heard.
+    fn usage_of(&self, broken: &Broken) -> Option<Usage> {
+        let may_have_cost = !broken.partial.is_empty() || matches!(broken.stop, Stop::LockLost);
+        may_have_cost.then(|| self.estimate(&broken.partial))
     }
 
     async fn commit(&self, answered: Answered, shown: &Shown) -> Outcome {

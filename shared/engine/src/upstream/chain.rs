@@ -31,6 +31,19 @@ impl Chain {
         &self.0[0]
     }
 
+    /// Those among them that have a price; `None` where the one that was asked for has none.
+    pub(crate) fn priced(mut self) -> Option<Self> {
+        self.0.first().and_then(|first| first.resolved.price())?;
+        self.0.retain(|candidate| candidate.resolved.price().is_some());
+        Some(self)
+    }
+
+    /// The same, with another reason for the first.
+    pub(crate) fn because(mut self, why: &'static str) -> Self {
+        self.0.iter_mut().take(1).for_each(|first| first.resolved.why = why);
+        self
+    }
+
     pub(crate) fn candidates(&self) -> &[Candidate] {
         &self.0
     }

@@ -3,6 +3,7 @@
 use axum::http::HeaderMap;
 use serde::Serialize;
 use turnwise_core::category::{Category, Severity};
+use turnwise_core::time::Timestamp;
 use utoipa::ToSchema;
 
 /// Whose clients read the body. It follows from the route, as errors that no handler makes
@@ -81,6 +82,9 @@ pub struct ErrorObject {
     /// The HTTP status, by which some standards name their types; no part of the body.
     #[serde(skip)]
     pub status: u16,
+    /// Whose budget is used up, and when it begins anew: told in `user_message`.
+    #[serde(skip)]
+    pub limit: Option<(String, Timestamp)>,
     /// Every fault of an invalid request.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<FaultBody>,

@@ -11,11 +11,11 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use turnwise_core::access::Scope;
+use turnwise_core::admission::Refusal;
 use turnwise_core::category::{Category, Details};
 use turnwise_core::fault::Faults;
 use turnwise_core::limits::{MAX_BODY_BYTES, MAX_QUEUED_TURNS};
 use turnwise_core::turn::{CONVERSATION_DELETED, Failure, Outcome};
-use turnwise_engine::rates::Refusal;
 use turnwise_engine::turn::Facts;
 
 pub use self::body::{ErrorBody, ErrorObject, FaultBody, MessageErrorBody, Standard};
@@ -49,7 +49,7 @@ pub enum Error {
     Forbidden(Scope),
     /// One of its limits of requests a minute is reached.
     #[error("too many requests")]
-    RateLimited(Refusal),
+    RateLimited(turnwise_engine::rates::Refusal),
     /// No such route.
     #[error("no such route")]
     NoRoute,
@@ -104,6 +104,7 @@ impl Answer {
                 retry_after_s: None,
                 request_id: String::new(),
                 status: profile.status,
+                limit: None,
                 faults: Vec::new(),
                 partial: None,
                 partial_text: None,
@@ -155,6 +156,8 @@ impl ErrorObject {
             field: self.param.as_deref(),
             wait: self.retry_after_s.and_then(|wait| Duration::try_from_secs_f64(wait).ok()),
             request_id: Some(&self.request_id),
+            scope: self.limit.as_ref().map(|(scope, _)| scope.as_str()),
+            resets: self.limit.as_ref().map(|(_, resets)| *resets),
             ..Details::default()
         });
     }
@@ -289,6 +292,7 @@ fn engine(error: &turnwise_engine::Error) -> Answer {
         Engine::Model(unknown) => {
             Answer::new(Category::NotFoundError, unknown.to_string()).code("model_not_found").param("model")
         }
+        Engine::NotAdmitted(refusal) => not_admitted(refusal),
         Engine::ModelNotAllowed { model } => {
             Answer::new(Category::AuthorizationError, format!("This key may not ask the model {model:?}."))
                 .code("model_not_allowed")
@@ -391,6 +395,23 @@ fn engine(error: &turnwise_engine::Error) -> Answer {
         Engine::Store(error) => store(error),
         Engine::Task(_) => Answer::new(Category::InternalError, Category::InternalError.profile().plain_text()),
     }
+}
+
+/// A request that its key or its tenant has not enough left for.
+fn not_admitted(refusal: &Refusal) -> Answer {
+    let is_about_money = refusal.is_about_money();
+    let category = if is_about_money { Category::CostLimitError } else { Category::RateLimitError };
+    let wait = refusal.wait();
+    let mut answer = Answer::new(category, refusal.to_string()).code(refusal.code()).retry(wait.is_some(), wait);
+    match refusal {
+        Refusal::Budget { resets, .. } => {
+            answer.body.limit = Some((refusal.scope(), *resets));
+        }
+        Refusal::Tokens { level, .. } => answer.headers.extend(crate::allowance::token_headers(level)),
+        Refusal::NotPriced { .. } => return answer.param("model"),
+        Refusal::TooManyTokens { .. } | Refusal::Concurrency { .. } => {}
+    }
+    answer
 }
 
 /// A failed turn, shown with what was stored when it failed.

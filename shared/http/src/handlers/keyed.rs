@@ -90,7 +90,7 @@ async fn once<S: Shape>(
 ) -> Result<Response, Error> {
     let caller = caller(principal, &context);
     if input.stream {
-        let (facts, frames) = app.engine.stream_once(caller, input)?;
+        let (facts, frames) = app.engine.stream_once(caller, input).await?;
         let (shape, resume) = (shape(&facts), Resume::default());
         let stream = sse::Stream { frames, shape, facts, replayed: false, resume, refuses: true };
         return sse::reply(stream, context, &app.engine.clock).await;

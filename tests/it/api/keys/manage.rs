@@ -139,6 +139,11 @@ async fn a_tenants_settings_are_changed_field_by_field() {
     let changed = app.post(path, &json!({"alert_webhook": "https://example.com/hook"})).await.json();
     assert_eq!((&changed["retention_days"], &changed["version"]), (&json!(30), &json!(2)));
     assert_eq!(app.get(path).await.json(), changed);
+    for refused in ["https://127.0.0.1/", "https://169.254.169.254/latest", "https://[::1]/", "ftp://example.com", "x"]
+    {
+        let refused = app.post(path, &json!({"alert_webhook": refused})).await;
+        check_error(&refused, 400, "invalid_request", "alert_webhook");
+    }
     check_error(
         &app.post(path, &json!({"alert_webhook": "http://example.com"})).await,
         400,

@@ -6,7 +6,7 @@ use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use turnwise_core::access::TenantSettings;
-use turnwise_core::fault::Faults;
+use turnwise_core::fault::{Fault, Faults};
 use turnwise_core::id::Tenant;
 use turnwise_engine::StoredSettings;
 use utoipa::ToSchema;
@@ -105,7 +105,12 @@ pub(crate) async fn update_tenant(
 ) -> Result<Json<TenantBody>, Error> {
     let request = JsonBody::read(request).await?;
     let tenant = Tenant::parse("tenant", &tenant).map_err(|fault| Error::Invalid(fault.into()))?;
-    let change = |before| settings(&request.fields, before);
+    let change = |before| {
+        let changed = settings(&request.fields, before)?;
+        let checked = changed.alert_webhook.as_deref().map_or(Ok(()), |url| app.engine.check_webhook(url));
+        checked.map_err(|refused| Fault::new("alert_webhook", format!("{refused}.")))?;
+        Ok(changed)
+    };
     let stored = app.engine.change_tenant(&caller(&principal, &context), &tenant, change).await?;
     Ok(Json(body(&tenant, &stored)))
 }
@@ -113,11 +118,10 @@ pub(crate) async fn update_tenant(
 fn settings(fields: &Map<String, Value>, before: TenantSettings) -> Result<TenantSettings, Faults> {
     let whole = Value::Object(fields.clone());
     let mut over = Over::new("", Some(&whole), &FIELDS);
-    let alert_webhook =
-        over.read("alert_webhook", before.alert_webhook, "an address that begins with https://", |value| {
-            let url = value.as_str()?;
-            (url.starts_with("https://") && url.len() <= MAX_URL_BYTES).then(|| url.to_owned())
-        });
+    let address = format!("an address of at most {MAX_URL_BYTES} bytes");
+    let alert_webhook = over.read("alert_webhook", before.alert_webhook, &address, |value| {
+        value.as_str().filter(|url| url.len() <= MAX_URL_BYTES).map(str::to_owned)
+    });
     let days = format!("0 to {MAX_RETENTION_DAYS} days");
     let retention_days = over.read("retention_days", before.retention_days, &days, |value| {
         value.as_u64().filter(|days| *days <= MAX_RETENTION_DAYS).and_then(|days| u32::try_from(days).ok())
