@@ -164,7 +164,8 @@ impl Builder {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free loopback port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let listener = listener.tap_io(|socket| socket.set_nodelay(true).expect("a TCP socket takes the option"));
-        let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("serving never fails") });
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let server = tokio::spawn(async move { axum::serve(listener, service).await.expect("serving never fails") });
         let client = http_client().expect("a client");
         TestApp {
             table,

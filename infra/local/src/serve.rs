@@ -119,7 +119,8 @@ async fn serve(
     });
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let mut stopping = stopped.clone();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
         // The sender lives until the end of this function.
         let _ = stopping.wait_for(|stop| *stop).await;
     });

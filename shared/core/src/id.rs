@@ -103,6 +103,24 @@ impl Tenant {
     pub fn default_tenant() -> Self {
         Self("default".to_owned())
     }
+
+    /// The tenant that an operator names in `field`.
+    ///
+    /// # Errors
+    /// A fault for an empty or oversized name, control characters or `#`.
+    pub fn parse(field: &str, text: &str) -> Result<Self, Fault> {
+        check_id(field, text)?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// The person named in `field`, whose conversations stand in one list.
+///
+/// # Errors
+/// A fault for an empty or oversized name, control characters or `#`.
+pub fn person(field: &str, text: &str) -> Result<String, Fault> {
+    check_id(field, text)?;
+    Ok(text.to_owned())
 }
 
 impl AttemptId {

@@ -17,7 +17,7 @@
 //! - `reader`, `raw`: requests read field by field, and put together as they are written
 //! - [`id`]: names of tenants, conversations, turns, projects
 //! - [`json`]: strict parsing, canonical form; [`digest`]: hashes over it
-//! - [`access`]: who may do what, and how much of it
+//! - [`access`]: who may do what, and how much of it; [`audit`]: who has done what
 //! - [`category`]: the 12 error categories and 4 severities
 //! - [`catalogue`], [`money`], [`usage`]: models, prices, tokens, exact cost
 //! - [`upstream`]: how often providers are called, how long, and when not
@@ -28,6 +28,7 @@
 //! - [`time`]: instants and their written form
 
 pub mod access;
+pub mod audit;
 pub mod catalogue;
 pub mod category;
 pub mod compaction;

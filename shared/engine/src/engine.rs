@@ -1,8 +1,9 @@
 //! Everything a use case needs, built once by composition.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use turnwise_core::audit::Failures;
 use turnwise_core::catalogue::Catalogue;
 use turnwise_core::time::Timestamp;
 use turnwise_providers::Providers;
@@ -45,6 +46,7 @@ pub struct Engine {
     pub(crate) calibration: Learned,
     pub(crate) hub: Arc<Hub>,
     pub(crate) health: Health,
+    pub(crate) auth_failures: Arc<Mutex<Failures>>,
 }
 
 impl Engine {
@@ -65,6 +67,7 @@ impl Engine {
             calibration: Learned::default(),
             hub: Arc::default(),
             health: Health::default(),
+            auth_failures: Arc::default(),
         }
     }
 

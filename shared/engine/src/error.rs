@@ -86,6 +86,9 @@ pub enum Error {
         /// Whose lock.
         conversation: String,
     },
+    /// Only a key of the deployment itself may do this: it is about another tenant.
+    #[error("only an operator may name another tenant")]
+    OperatorOnly,
     /// The queue did not do its part.
     #[error(transparent)]
     Queue(turnwise_store::queue::Error),

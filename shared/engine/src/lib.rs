@@ -14,7 +14,8 @@
 //!   of a request that is not made
 //! - [`models`]: what can be asked for, and whether a turn could run
 //! - [`work`]: turns of the queue and turns whose attempts died; [`sweep`]: due rows
-//!   without a message; [`locks`], [`dead_letters`]: what an operator sees and does
+//!   without a message; [`locks`], [`dead_letters`]: what an operator sees and does;
+//!   [`audit`]: what they have done
 //! - [`live`]: turns running in this process; [`follow`]: their events as a stream
 //! - [`recent`]: turns as they happen
 //! - [`health`]: what the service stands on, asked one by one
@@ -22,6 +23,7 @@
 //!   tests can hold them in their hands
 //! - [`error`]: what a use case can answer instead; [`log_by_severity`]: its line in the log
 
+pub mod audit;
 pub mod clock;
 pub mod conversations;
 mod count;

@@ -12,8 +12,10 @@ use turnwise_core::access::{Grant, Scope};
 use turnwise_core::digest::Digest;
 use turnwise_core::id::Tenant;
 
+use crate::app::App;
 use crate::context::RequestContext;
 use crate::error::Error;
+use crate::refused;
 
 /// Who has come in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,8 +82,8 @@ impl Access {
 }
 
 /// Lets a request with a good key through, as its [`Principal`].
-pub(crate) async fn require_key(State(access): State<Access>, mut request: Request, next: Next) -> Response {
-    let principal = presented_key(request.headers()).and_then(|key| access.principal(key));
+pub(crate) async fn require_key(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let principal = presented_key(request.headers()).and_then(|key| app.access.principal(key));
     match principal {
         Some(principal) => {
             if let Some(context) = request.extensions().get::<RequestContext>() {
@@ -90,7 +92,10 @@ pub(crate) async fn require_key(State(access): State<Access>, mut request: Reque
             request.extensions_mut().insert(principal);
             next.run(request).await
         }
-        None => Error::Unauthenticated.into_response(),
+        None => {
+            refused::note(&app.engine, &request).await;
+            Error::Unauthenticated.into_response()
+        }
     }
 }
 
@@ -103,7 +108,7 @@ pub(crate) async fn require_admin(request: Request, next: Next) -> Response {
 
 /// The key of `Authorization: Bearer` or of `x-api-key`: OpenAI's clients send the
 /// one, Anthropic's the other.
-fn presented_key(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn presented_key(headers: &HeaderMap) -> Option<&str> {
     let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
         let (scheme, key) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())

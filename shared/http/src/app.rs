@@ -1,7 +1,6 @@
 //! What handlers share, and the router with its middleware.
 
 use axum::Router;
-use axum::extract::FromRef;
 use axum::middleware;
 use turnwise_engine::Engine;
 
@@ -17,12 +16,6 @@ pub struct App {
     pub engine: Engine,
     /// Who may come in.
     pub access: Access,
-}
-
-impl FromRef<App> for Access {
-    fn from_ref(app: &App) -> Self {
-        app.access.clone()
-    }
 }
 
 /// The rows of the route table that belong to `functions`, behind the middleware.

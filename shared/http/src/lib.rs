@@ -2,7 +2,7 @@
 //!
 //! - [`routes`]: the route table, and which function serves which row
 //! - [`app`]: what handlers share, and the router with its middleware
-//! - [`access`]: who may come in; [`context`]: request ids, deadlines, the log line
+//! - [`access`]: who may come in; `refused`: who may not, counted; [`context`]: request ids, deadlines, the log line
 //! - `handlers`: one file an operation
 //! - [`params`]: headers and ids of a turn; [`body`]: bodies read strictly
 //! - [`sse`]: a turn's frames as server-sent events
@@ -18,6 +18,7 @@ mod extract;
 mod handlers;
 pub mod openapi;
 pub mod params;
+mod refused;
 pub mod render;
 pub mod routes;
 pub mod sse;
@@ -26,3 +27,4 @@ pub use access::{Access, Principal};
 pub use app::{App, router};
 pub use context::Deadline;
 pub use error::Error;
+pub use refused::Source;

@@ -51,6 +51,8 @@ use crate::handlers;
         handlers::admin::locks::release_lock,
         handlers::admin::dead_letters::list_dead_letters,
         handlers::admin::dead_letters::redrive,
+        handlers::admin::audit::list_audit,
+        handlers::admin::audit::export_audit,
         handlers::admin::health::check_health,
         handlers::admin::turns::list_recent_turns,
     ),

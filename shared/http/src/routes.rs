@@ -330,6 +330,20 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         method: "GET",
+        path: "/admin/audit",
+        function: Function::Admin,
+        entry: Entry::Admin,
+        handler: || get(handlers::admin::audit::list_audit),
+    },
+    Route {
+        method: "GET",
+        path: "/admin/audit/export",
+        function: Function::Admin,
+        entry: Entry::Admin,
+        handler: || get(handlers::admin::audit::export_audit),
+    },
+    Route {
+        method: "GET",
         path: "/admin/turns",
         function: Function::Admin,
         entry: Entry::Admin,

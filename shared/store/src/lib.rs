@@ -42,7 +42,7 @@ mod turn_row;
 mod upstreams;
 mod usage;
 
-pub use audit::AuditEntry;
+pub use audit::{AUDIT_SHARDS, AuditFilter, AuditFound, AuditPart};
 pub use begin::{BeginTurn, Begun};
 pub use change::{AddItems, AddedUnderKey, Changed, ReplaceEntry};
 pub use client::Store;

@@ -3,6 +3,7 @@
 mod access;
 mod at_most_once;
 mod attach;
+mod audit;
 mod bad_input;
 mod broken_streams;
 mod busy;

@@ -71,6 +71,8 @@ const EVENTS: &[(&str, &str, Expected)] = &[
     ("admin-release", "admin", Status(409, "lock_not_held")),
     ("admin-dead-letters", "admin", Status(200, "\"data\":[]")),
     ("admin-redrive", "admin", Status(200, "\"turns\":[]")),
+    ("admin-audit", "admin", Status(200, "\"object\":\"list\"")),
+    ("admin-audit-export", "admin", Status(200, "id,at,tenant,action")),
     ("admin-turns", "admin", Status(200, "\"running\":[]")),
     ("admin-health", "admin", Status(200, "\"status\":\"ok\"")),
     ("sqs-turn", "worker", Failures(&[])),

@@ -77,6 +77,7 @@ pub const CODES: &[Profile] = &[
     row(Category::AuthenticationError, "invalid_api_key"),
     row(Category::AuthenticationError, "provider_auth_failed").status(502).severity(Critical).says(MISCONFIGURED),
     row(Category::AuthorizationError, "admin_key_required"),
+    row(Category::AuthorizationError, "operator_key_required"),
     row(Category::AuthorizationError, "content_blocked")
         .says(&["The AI provider doesn't allow this content. Please change it."]),
     row(Category::AuthorizationError, "provider_access_denied").status(502).severity(High).says(MISCONFIGURED),

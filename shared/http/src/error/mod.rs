@@ -57,6 +57,9 @@ pub enum Error {
     /// A use case ended without its result.
     #[error(transparent)]
     Engine(#[from] turnwise_engine::Error),
+    /// A file could not be written.
+    #[error("a file could not be written: {0}")]
+    Unwritten(std::io::Error),
     /// Something the service needs does not answer.
     #[error("not ready: {0}")]
     NotReady(String),
@@ -179,6 +182,7 @@ impl Error {
             | Self::NoRoute
             | Self::NoMethod
             | Self::Stream(_)
+            | Self::Unwritten(_)
             | Self::NotReady(_) => (None, false),
         };
         let row = body.category.profile_of(&body.code);
@@ -222,6 +226,7 @@ impl Error {
                 .status(StatusCode::METHOD_NOT_ALLOWED)
                 .code("method_not_allowed"),
             Self::Stream(end) => stream_end(*end),
+            Self::Unwritten(_) => Answer::new(InternalError, InternalError.profile().plain_text()),
             Self::Engine(error) => engine(error),
             Self::NotReady(what) => Answer::new(InternalError, format!("Not ready: {what}."))
                 .status(StatusCode::SERVICE_UNAVAILABLE)
@@ -334,6 +339,10 @@ fn engine(error: &turnwise_engine::Error) -> Answer {
             Answer::new(Category::ValidationError, format!("Nobody has the lock of {conversation:?}."))
                 .status(StatusCode::CONFLICT)
                 .code("lock_not_held")
+        }
+        Engine::OperatorOnly => {
+            Answer::new(Category::AuthorizationError, "Another tenant is named by an operator's key only.")
+                .code("operator_key_required")
         }
         Engine::ConversationErased => Answer::new(Category::NotFoundError, "The conversation was deleted.")
             .status(StatusCode::GONE)

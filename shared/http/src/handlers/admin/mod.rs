@@ -1,5 +1,7 @@
 //! What an operator sees and does, with an administrator's key.
 
+pub(crate) mod audit;
+mod audit_format;
 pub(crate) mod dead_letters;
 pub(crate) mod health;
 pub(crate) mod locks;
