@@ -186,12 +186,24 @@ def function_processes(logical_id):
 def check_roles(running, table, queue_url):
     """What the roles keep the functions from doing; what they allow, every other check shows."""
     key = {"pk": {"S": "none"}, "sk": {"S": "none"}}
+    entry = {"pk": {"S": "A#default#20261121#0"}, "sk": {"S": "none"}}
     forbidden = {
         "scan the table": lambda role: role("dynamodb").scan(TableName=table),
         "delete a row": lambda role: role("dynamodb").delete_item(TableName=table, Key=key),
         "write a row": lambda role: role("dynamodb").put_item(TableName=table, Item=key),
         "take a message": lambda role: role("sqs").receive_message(QueueUrl=queue_url),
         "send a message": lambda role: role("sqs").send_message(QueueUrl=queue_url, MessageBody="{}"),
+        "change an audit entry": lambda role: role("dynamodb").update_item(TableName=table, Key=entry),
+        "delete an audit entry": lambda role: role("dynamodb").delete_item(TableName=table, Key=entry),
+        "delete an audit entry in a batch": lambda role: role("dynamodb").batch_write_item(
+            RequestItems={table: [{"DeleteRequest": {"Key": entry}}]}
+        ),
+        "delete an audit entry in a transaction": lambda role: role("dynamodb").transact_write_items(
+            TransactItems=[{"Delete": {"TableName": table, "Key": entry}}]
+        ),
+        "delete an audit entry by a statement": lambda role: role("dynamodb").execute_statement(
+            Statement=f"DELETE FROM \"{table}\" WHERE pk = '{entry['pk']['S']}' AND sk = '{entry['sk']['S']}'"
+        ),
     }
     allowed = {
         "StreamFunction": {"write a row", "delete a row", "send a message"},

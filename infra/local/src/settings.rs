@@ -45,6 +45,13 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: DeadLettersCommand,
     },
+    /// Show who has done what, or print it as a file.
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
+    /// Erase all conversations of a person.
+    Erase(EraseOptions),
     /// Print turns as they happen.
     Tail(TailOptions),
     /// Ask every configured provider whether it answers and takes its key: ends with 0 when all
@@ -90,6 +97,61 @@ pub(crate) enum DeadLettersCommand {
         /// Only this turn.
         key: Option<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// The newest entries, newest first.
+    List {
+        #[command(flatten)]
+        options: AuditOptions,
+        /// Most entries.
+        #[arg(long, default_value_t = 50)]
+        limit: u64,
+        /// Print JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// All entries of a range, as a file on standard output; the export is itself an entry.
+    Export {
+        #[command(flatten)]
+        options: AuditOptions,
+        /// One JSON object a line, or a table.
+        #[arg(long, default_value = "jsonl", value_parser = PossibleValuesParser::new(["jsonl", "csv"]))]
+        format: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditOptions {
+    /// The first instant or day: `2026-11-21T16:00:00Z`, `2026-11-21`. A week ago unless given.
+    #[arg(long)]
+    pub(crate) from: Option<String>,
+    /// The instant behind the last, or the last day. Now unless given.
+    #[arg(long)]
+    pub(crate) to: Option<String>,
+    /// Only this action: `key.revoke`.
+    #[arg(long)]
+    pub(crate) action: Option<String>,
+    /// Only what this key did, by its id.
+    #[arg(long)]
+    pub(crate) actor: Option<String>,
+    /// Only what was done to this.
+    #[arg(long)]
+    pub(crate) subject: Option<String>,
+    /// Another tenant's log.
+    #[arg(long)]
+    pub(crate) tenant: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EraseOptions {
+    /// The person.
+    #[arg(long)]
+    pub(crate) user: String,
+    /// Why; it goes to the audit log.
+    #[arg(long)]
+    pub(crate) reason: String,
 }
 
 #[derive(Debug, Args)]

@@ -53,6 +53,8 @@ use crate::handlers;
         handlers::admin::dead_letters::redrive,
         handlers::admin::audit::list_audit,
         handlers::admin::audit::export_audit,
+        handlers::admin::erase::erase_conversation,
+        handlers::admin::erase::erase_person,
         handlers::admin::health::check_health,
         handlers::admin::turns::list_recent_turns,
     ),

@@ -14,7 +14,7 @@ pub enum Function {
     Conversations,
     /// Models, health, the OpenAPI document.
     Models,
-    /// Locks, dead letters, health: what an operator sees and does.
+    /// Locks, dead letters, audit log, erasures, health: what an operator sees and does.
     Admin,
 }
 
@@ -341,6 +341,20 @@ pub const ROUTES: &[Route] = &[
         function: Function::Admin,
         entry: Entry::Admin,
         handler: || get(handlers::admin::audit::export_audit),
+    },
+    Route {
+        method: "DELETE",
+        path: "/admin/conversations/{id}",
+        function: Function::Admin,
+        entry: Entry::Admin,
+        handler: || delete(handlers::admin::erase::erase_conversation),
+    },
+    Route {
+        method: "POST",
+        path: "/admin/erase",
+        function: Function::Admin,
+        entry: Entry::Admin,
+        handler: || post(handlers::admin::erase::erase_person),
     },
     Route {
         method: "GET",

@@ -11,6 +11,7 @@ mod cancel;
 mod conversations;
 mod dead_letters;
 mod embeddings;
+mod erasure;
 mod failed;
 mod history;
 mod interrupt;

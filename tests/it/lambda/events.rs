@@ -73,6 +73,8 @@ const EVENTS: &[(&str, &str, Expected)] = &[
     ("admin-redrive", "admin", Status(200, "\"turns\":[]")),
     ("admin-audit", "admin", Status(200, "\"object\":\"list\"")),
     ("admin-audit-export", "admin", Status(200, "id,at,tenant,action")),
+    ("admin-erase-conversation", "admin", Status(404, "conversation_not_found")),
+    ("admin-erase", "admin", Status(200, "\"remaining\":0")),
     ("admin-turns", "admin", Status(200, "\"running\":[]")),
     ("admin-health", "admin", Status(200, "\"status\":\"ok\"")),
     ("sqs-turn", "worker", Failures(&[])),

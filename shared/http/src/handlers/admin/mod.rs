@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 mod audit_format;
 pub(crate) mod dead_letters;
+pub(crate) mod erase;
 pub(crate) mod health;
 pub(crate) mod locks;
 pub(crate) mod turns;
