@@ -10,7 +10,7 @@ use tower::layer::layer_fn;
 use tower::util::MapRequest;
 use turnwise_engine::clock::Clock;
 use turnwise_http::routes::Function;
-use turnwise_http::{App, Deadline, Source};
+use turnwise_http::{App, Deadline, Source, edge};
 use turnwise_providers::count::{Counter, without_tokenizers};
 
 use crate::bootstrap;
@@ -25,9 +25,11 @@ pub fn serve(function: Function) -> ExitCode {
 /// As [`serve`], with a counter of tokens: only the function that serves the counting routes
 /// pays for the vocabularies of one.
 pub fn serve_counting(function: Function, counter: Counter) -> ExitCode {
-    bootstrap::run(async |engine, access| {
+    bootstrap::run(async |engine, front| {
         let engine = engine.with_counter(counter);
-        let router = turnwise_http::router(App { engine: engine.clone(), access }, &[function]);
+        let app = App { engine: engine.clone(), access: front.access };
+        // API Gateway is reached by HTTPS alone.
+        let router = edge::only_https(edge::open_to(turnwise_http::router(app, &[function]), &front.origins));
         let clock = engine.clock.clone();
         let service = MapRequest::new(router, move |request| with_context(request, &clock));
         match function {

@@ -3,27 +3,33 @@
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
+use turnwise_core::access::Peppers;
 use turnwise_core::digest::Digest;
 use turnwise_core::fault::{Fault, Faults};
 use turnwise_engine::upstream::policy::CallPolicy;
 use turnwise_http::Access;
+use turnwise_http::edge::Origins;
 use turnwise_providers::{Providers, Settings as ProviderSettings};
+use turnwise_store::secrets::Secrets;
 
 const TABLE: &str = "TURNWISE_TABLE";
 const QUEUE_URL: &str = "TURNWISE_QUEUE_URL";
 const DEAD_LETTERS_URL: &str = "TURNWISE_DEAD_LETTER_QUEUE_URL";
 const API_KEYS: &str = "TURNWISE_API_KEYS_SHA256";
 const ADMIN_KEYS: &str = "TURNWISE_ADMIN_KEYS_SHA256";
+const KEY_PEPPERS: &str = "TURNWISE_KEY_PEPPERS";
 const DEFAULT_MODEL: &str = "TURNWISE_DEFAULT_MODEL";
 const RETENTION_DAYS: &str = "TURNWISE_RETENTION_DAYS";
+const CORS_ORIGINS: &str = "TURNWISE_CORS_ORIGINS";
 const BEDROCK: &str = "TURNWISE_BEDROCK";
+const SECRETS_PATH: &str = "TURNWISE_SECRETS_PATH";
 const LOG: &str = "RUST_LOG";
 
 /// What the variables of Amazon Web Services begin with.
 const AWS: &str = "AWS_";
 
 /// What is logged unless `RUST_LOG` says otherwise.
-pub(crate) const DEFAULT_LOG: &str = "info";
+const DEFAULT_LOG: &str = "info";
 
 /// Most days that a retention may have: ten years, which is for ever to most laws. A
 /// larger number is a mistake in its unit.
@@ -44,25 +50,27 @@ pub(crate) struct Settings {
     /// The URL of the queue where messages go that failed too often; known only to the
     /// function that puts them back.
     pub(crate) dead_letters_url: Option<String>,
-    /// The keys that are accepted.
+    /// The keys of the deployment itself.
     pub(crate) access: Access,
+    /// The pages that may call it from a browser.
+    pub(crate) origins: Origins,
+    /// What the digests of the table's keys depend on; none where no key is in use.
+    pub(crate) peppers: Peppers,
     /// The providers that are configured.
     pub(crate) providers: Providers,
     /// How they are called.
     pub(crate) calls: CallPolicy,
     /// How long what is said is kept; `None` keeps it for ever.
     pub(crate) retention: Option<Duration>,
-    /// What is logged, in the syntax of `RUST_LOG`.
-    pub(crate) log: String,
 }
 
 impl Settings {
-    /// The environment's.
+    /// The environment's, and what `secrets` has for variables that it leaves out.
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub(crate) fn from_environment() -> Result<Self, Faults> {
-        Self::read(variable)
+    pub(crate) fn from_environment(secrets: &Secrets) -> Result<Self, Faults> {
+        Self::read(over(variable, secrets))
     }
 
     /// What `lookup` finds under the names of the variables. White space around a
@@ -72,7 +80,7 @@ impl Settings {
     /// All that is missing or malformed, each under its variable's name. A fault never
     /// shows a value that may be secret.
     fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Faults> {
-        let find = |name: &str| lookup(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let find = |name: &str| present(lookup(name));
         let mut faults = Faults::default();
         let table = faults.keep(required(TABLE, find(TABLE)));
         let queue_url = required(QUEUE_URL, find(QUEUE_URL)).and_then(|text| url(QUEUE_URL, text));
@@ -81,19 +89,41 @@ impl Settings {
         let dead_letters_url = dead_letters_url.and_then(|url| faults.keep(url));
         let mut keys = |name| digests(name, &find(name).unwrap_or_default(), &mut faults);
         let access = Access::to_digests(keys(API_KEYS), keys(ADMIN_KEYS));
+        let peppers = faults.keep(Peppers::parse(KEY_PEPPERS, &find(KEY_PEPPERS).unwrap_or_default()));
         let providers = providers(find(DEFAULT_MODEL), &lookup, &mut faults);
         let calls = providers.as_ref().map(|providers| CallPolicy::read(&lookup, providers));
         let calls = calls.and_then(|calls| calls.map_err(|found| faults.0.extend(found.0)).ok()).unwrap_or_default();
+        let origins = faults.keep(Origins::parse(CORS_ORIGINS, &find(CORS_ORIGINS).unwrap_or_default()));
         let retention = find(RETENTION_DAYS).map(|text| retention(&text));
         let retention = retention.and_then(|retention| faults.keep(retention)).flatten();
-        let log = faults.keep(log(find(LOG)));
-        match (table, queue_url, providers, log) {
-            (Some(table), Some(queue_url), Some(providers), Some(log)) if faults.0.is_empty() => {
-                Ok(Self { table, queue_url, dead_letters_url, access, providers, calls, retention, log })
+        faults.keep(log(find(LOG)));
+        match (table, queue_url, providers) {
+            (Some(table), Some(queue_url), Some(providers)) if faults.0.is_empty() => {
+                let (peppers, origins) = (peppers.unwrap_or_default(), origins.unwrap_or_default());
+                Ok(Self { table, queue_url, dead_letters_url, access, origins, peppers, providers, calls, retention })
             }
             _ => Err(faults),
         }
     }
+}
+
+/// Where secrets are in the Parameter Store, if they are there.
+pub(crate) fn secrets_path() -> Option<String> {
+    present(variable(SECRETS_PATH))
+}
+
+/// What is logged as long as the settings are not read, and where they cannot be.
+pub(crate) fn log_of_environment() -> String {
+    log(present(variable(LOG))).unwrap_or_else(|_| DEFAULT_LOG.to_owned())
+}
+
+/// What `lookup` finds; where that is nothing, what `secrets` has.
+fn over(lookup: impl Fn(&str) -> Option<String>, secrets: &Secrets) -> impl Fn(&str) -> Option<String> {
+    move |name| present(lookup(name)).or_else(|| secrets.get(name).map(str::to_owned))
+}
+
+fn present(value: Option<String>) -> Option<String> {
+    value.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
 fn required(name: &str, value: Option<String>) -> Result<String, Fault> {
@@ -188,7 +218,6 @@ mod tests {
         let settings = read(&[(TABLE, " turnwise\n"), (QUEUE_URL, "https://sqs/1/q")]).unwrap();
         assert_eq!(settings.table, "turnwise");
         assert_eq!(settings.queue_url, "https://sqs/1/q");
-        assert_eq!(settings.log, DEFAULT_LOG);
     }
 
     #[test]
@@ -214,12 +243,42 @@ mod tests {
             (TABLE, " "),
             (QUEUE_URL, "turnwise"),
             (API_KEYS, "tw_secret"),
+            (KEY_PEPPERS, "1:c2VjcmV0"),
             (DEFAULT_MODEL, "nobody/nothing"),
             ("OPENAI_BASE_URL", "not a url"),
             (LOG, "info,=,"),
         ];
-        assert_eq!(faulty_fields(&rows), [TABLE, QUEUE_URL, API_KEYS, "OPENAI_BASE_URL", DEFAULT_MODEL, LOG]);
-        assert!(!read(&rows).unwrap_err().to_string().contains("secret"));
+        assert_eq!(
+            faulty_fields(&rows),
+            [TABLE, QUEUE_URL, API_KEYS, KEY_PEPPERS, "OPENAI_BASE_URL", DEFAULT_MODEL, LOG]
+        );
+        let told = read(&rows).unwrap_err().to_string();
+        assert!(!told.contains("secret") && !told.contains("c2Vj"), "{told}");
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_parameter_store() {
+        let secrets = Secrets::from([("OPENAI_API_KEY", "sk-store"), ("ANTHROPIC_API_KEY", "sk-ant-store")]);
+        let environment = |name: &str| match name {
+            "OPENAI_API_KEY" => Some("sk-environment".to_owned()),
+            // A parameter of the template that was left empty.
+            "ANTHROPIC_API_KEY" => Some(" ".to_owned()),
+            _ => None,
+        };
+        let find = over(environment, &secrets);
+        assert_eq!(find("OPENAI_API_KEY").as_deref(), Some("sk-environment"));
+        assert_eq!(find("ANTHROPIC_API_KEY").as_deref(), Some("sk-ant-store"));
+        assert_eq!(find("XAI_API_KEY"), None);
+    }
+
+    #[test]
+    fn a_provider_is_configured_by_its_key_in_the_parameter_store() {
+        let secrets = Secrets::from([("OPENAI_API_KEY", "sk-store")]);
+        let rows = [(TABLE, "t"), (QUEUE_URL, "https://q")];
+        let find = |name: &str| rows.iter().find(|row| row.0 == name).map(|row| row.1.to_owned());
+        let settings = Settings::read(over(find, &secrets)).unwrap();
+        assert!(settings.providers.configured().any(|provider| provider.name() == "openai"));
+        assert!(!format!("{settings:?}").contains("sk-store"));
     }
 
     #[test]

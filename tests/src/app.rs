@@ -16,11 +16,13 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use turnwise_core::access::Peppers;
 use turnwise_core::digest::Digest;
 use turnwise_engine::Engine;
 use turnwise_engine::clock::Clock;
 use turnwise_engine::random::Random;
 use turnwise_engine::upstream::policy::CallPolicy;
+use turnwise_http::edge::{self, Origins};
 use turnwise_http::routes::Function;
 use turnwise_http::{Access, App, Deadline};
 use turnwise_providers::count::with_tokenizers;
@@ -37,6 +39,9 @@ pub const KEY: &str = "tw-test-key-4711";
 
 /// Our key at the scripted provider.
 pub const PROVIDER_KEY: &str = "sk-scripted-0815";
+
+/// What the digests of keys in the table depend on.
+pub const PEPPER: &[u8] = b"a pepper of the tests' own, 32 by";
 
 /// Longer than anything here takes on a busy machine; a request that waits so long failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -65,12 +70,14 @@ pub struct TestApp {
 #[derive(Debug, Clone)]
 pub struct Builder {
     access: Access,
+    origins: Origins,
     has_openai: bool,
     retention: Option<Duration>,
     clock: Clock,
     time: Option<Duration>,
     calls: CallPolicy,
     settings: Vec<(&'static str, ProviderSettings)>,
+    peppers: Peppers,
 }
 
 impl Builder {
@@ -106,6 +113,13 @@ impl Builder {
         self
     }
 
+    /// Pages of `origins` may call it from a browser.
+    #[must_use]
+    pub fn with_origins(mut self, origins: Origins) -> Self {
+        self.origins = origins;
+        self
+    }
+
     /// What is said is kept for `retention`.
     #[must_use]
     pub fn with_retention(mut self, retention: Duration) -> Self {
@@ -117,6 +131,13 @@ impl Builder {
     #[must_use]
     pub fn without_keys(mut self) -> Self {
         self.access = Access::default();
+        self
+    }
+
+    /// It has no pepper for the keys of the table.
+    #[must_use]
+    pub fn without_peppers(mut self) -> Self {
+        self.peppers = Peppers::default();
         self
     }
 
@@ -150,9 +171,10 @@ impl Builder {
         let providers = Providers::new(&self.settings(&provider)).expect("the settings are in order");
         let engine = Engine::new(table.store(), queue, providers).with_calls(self.calls.clone());
         let engine = engine.with_retention(self.retention).with_counter(with_tokenizers);
+        let engine = engine.with_peppers(self.peppers.clone());
         let engine = engine.with_time_and_chance(self.clock.clone(), Random::from_system());
         let app = App { engine: engine.clone(), access: self.access.clone() };
-        let mut router = turnwise_http::router(app, &Function::ALL);
+        let mut router = edge::open_to(turnwise_http::router(app, &Function::ALL), &self.origins);
         if let Some(time) = self.time {
             let clock = self.clock.clone();
             router = router.layer(map_request(move |mut request: Request| {
@@ -204,7 +226,18 @@ impl TestApp {
     pub fn builder() -> Builder {
         let (access, clock) = (Access::to_key(KEY), Clock::System);
         let (calls, settings) = (rig::one_call(), Vec::new());
-        Builder { access, has_openai: true, retention: None, clock, time: None, calls, settings }
+        let peppers = Peppers::of(PEPPER);
+        Builder {
+            access,
+            origins: Origins::default(),
+            has_openai: true,
+            retention: None,
+            clock,
+            time: None,
+            calls,
+            settings,
+            peppers,
+        }
     }
 
     /// Starts to do what the queue says is due, as a server does. Hints that came before

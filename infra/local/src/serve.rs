@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal as signal_stream};
 use turnwise_core::limits::SHUTDOWN_GRACE;
 use turnwise_engine::{Engine, Receiver};
 use turnwise_http::routes::Function;
-use turnwise_http::{Access, App};
+use turnwise_http::{Access, App, edge};
 use turnwise_providers::count::with_tokenizers;
 use turnwise_store::queue::Queue;
 
@@ -50,6 +50,10 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         (None, Some(folder)) => key::keep(&folder.file(key::FILE))?,
         (None, None) => key::make(),
     };
+    let peppers = match settings.peppers()? {
+        Some(peppers) => peppers,
+        None => key::peppers(folder.as_ref().map(|folder| folder.file(key::PEPPER_FILE)).as_deref())?,
+    };
     let listener = listen(settings.port)?;
     let store = match &settings.table_endpoint {
         Some(endpoint) => database::connect(endpoint).await?,
@@ -57,13 +61,14 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     };
     let (queue, receiver) = Queue::in_process();
     let engine = Engine::new(store, queue, providers).with_calls(calls).with_counter(with_tokenizers);
-    let engine = engine.with_retention(settings.retention());
+    let engine = engine.with_retention(settings.retention()).with_peppers(peppers);
     if settings.table_endpoint.is_none() {
         free_dead_turns(&engine).await?;
     }
 
     let app = App { engine: engine.clone(), access: Access::to_key(&key) };
-    let router = turnwise_http::router(app, &Function::ALL).merge(page(&key));
+    let router = turnwise_http::router(app, &Function::ALL).merge(edge::guarded(page(&key)));
+    let router = edge::open_to(router, &settings.origins()?);
     Banner { address: listener.local_addr()?, settings: &settings, key: &key, engine: &engine }.print().await?;
     let sweeping = sweep(engine.clone(), Duration::from_secs(settings.sweep_every_s));
     serve(listener, router, engine, receiver, sweeping).await

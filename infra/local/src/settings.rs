@@ -6,8 +6,11 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
+use turnwise_core::access::Peppers;
+use turnwise_core::fault::Faults;
 use turnwise_core::limits::SWEEP_EVERY;
 use turnwise_engine::upstream::policy::CallPolicy;
+use turnwise_http::edge::Origins;
 use turnwise_providers::catalogue::known;
 use turnwise_providers::{Providers, Settings as ProviderSettings};
 
@@ -186,6 +189,10 @@ pub(crate) struct Settings {
     /// in the data folder.
     #[arg(long, env = "TURNWISE_DEV_KEY", hide_env_values = true, global = true)]
     pub(crate) dev_key: Option<String>,
+    /// What the digests of API keys depend on, as a deployment is given it; otherwise a pepper is
+    /// made on the first start and kept in the data folder.
+    #[arg(long, env = "TURNWISE_KEY_PEPPERS", hide_env_values = true, global = true)]
+    pub(crate) key_peppers: Option<String>,
     /// Keep nothing on disk.
     #[arg(long, global = true)]
     pub(crate) memory: bool,
@@ -201,6 +208,10 @@ pub(crate) struct Settings {
     #[arg(long, env = "TURNWISE_RETENTION_DAYS", default_value_t = 0, global = true,
         value_parser = clap::value_parser!(u32).range(..=MAX_RETENTION_DAYS))]
     pub(crate) retention_days: u32,
+    /// Origins of the pages that may call the server from a browser, separated by commas:
+    /// `http://localhost:3000`. None unless given.
+    #[arg(long, env = "TURNWISE_CORS_ORIGINS", default_value = "", global = true)]
+    pub(crate) cors_origins: String,
     /// What a request without a model gets, `provider/model`.
     #[arg(long, env = "TURNWISE_DEFAULT_MODEL", global = true)]
     pub(crate) default_model: Option<String>,
@@ -247,6 +258,24 @@ impl Settings {
     /// How long what is said is kept; `None` keeps it for ever.
     pub(crate) fn retention(&self) -> Option<Duration> {
         Some(self.retention_days).filter(|days| *days > 0).map(|days| DAY * days)
+    }
+
+    /// The peppers, if they are set.
+    ///
+    /// # Errors
+    /// When they are malformed.
+    pub(crate) fn peppers(&self) -> anyhow::Result<Option<Peppers>> {
+        let text = self.key_peppers.as_deref().map(str::trim).filter(|text| !text.is_empty());
+        let parsed = text.map(|text| Peppers::parse("TURNWISE_KEY_PEPPERS", text)).transpose();
+        parsed.map_err(Faults::from).context("the settings are not valid")
+    }
+
+    /// The pages that may call the server from a browser.
+    ///
+    /// # Errors
+    /// When one of them is no origin.
+    pub(crate) fn origins(&self) -> anyhow::Result<Origins> {
+        Origins::parse("TURNWISE_CORS_ORIGINS", &self.cors_origins).map_err(|fault| anyhow::anyhow!("{fault}"))
     }
 
     /// The fixed development key, if one is set.

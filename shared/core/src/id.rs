@@ -19,6 +19,9 @@ pub const KEY_SEPARATOR: char = ':';
 /// conversation's name of the same length fits in a turn's key.
 const MAX_PLAIN_KEY_CHARS: usize = 127;
 
+/// Longest name of a tenant, in characters: it stands in most of the table's keys.
+const MAX_TENANT_CHARS: usize = 64;
+
 /// Starts the name of a conversation that has no name of its own: a stateless
 /// request with an idempotency key. Clients cannot use it.
 const HIDDEN_PREFIX: char = '~';
@@ -107,10 +110,13 @@ impl Tenant {
     /// The tenant that an operator names in `field`.
     ///
     /// # Errors
-    /// A fault for an empty or oversized name, control characters or `#`.
+    /// A fault for anything but 1 to 64 letters, digits, `-`, `_` and `.` of ASCII.
     pub fn parse(field: &str, text: &str) -> Result<Self, Fault> {
-        check_id(field, text)?;
-        Ok(Self(text.to_owned()))
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let is_good = (1..=MAX_TENANT_CHARS).contains(&text.len()) && text.bytes().all(is_plain);
+        let message =
+            || format!("A tenant is named by 1 to {MAX_TENANT_CHARS} of the characters a-z, A-Z, 0-9, '-', '_', '.'.");
+        if is_good { Ok(Self(text.to_owned())) } else { Err(Fault::new(field, message())) }
     }
 }
 

@@ -9,10 +9,29 @@ use crate::usage::Usage;
 /// Pico-USD in one USD.
 const PICO: i128 = 1_000_000_000_000;
 
+/// Decimals of an amount in USD.
+const PICO_DIGITS: usize = 12;
+
 /// An amount of money in pico-USD (10^-12 USD).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PicoUsd(pub i128);
+
+impl PicoUsd {
+    /// The amount that `text` says in USD, a decimal number: `1.5`. `None` for anything else,
+    /// for a negative one, and for one with more decimals than are counted.
+    #[must_use]
+    pub fn parse_usd(text: &str) -> Option<Self> {
+        let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+        let are_digits = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if !are_digits(whole) || !are_digits(part) || part.len() > PICO_DIGITS {
+            return None;
+        }
+        let whole = whole.parse::<i128>().ok()?.checked_mul(PICO)?;
+        let part = format!("{part:0<PICO_DIGITS$}").parse::<i128>().ok()?;
+        whole.checked_add(part).map(Self)
+    }
+}
 
 /// USD with 12 decimals and no trailing zeros: `0.000096`.
 impl fmt::Display for PicoUsd {
@@ -136,6 +155,18 @@ mod tests {
         assert_eq!(price.cost(&usage), PicoUsd(55));
         let price = Price { cache_write_1h: Some(8), ..price };
         assert_eq!(price.cost(&usage), PicoUsd(58));
+    }
+
+    #[test]
+    fn amounts_are_read_exactly() {
+        let check = |text: &str, expected: Option<i128>| assert_eq!(PicoUsd::parse_usd(text), expected.map(PicoUsd));
+        check("0", Some(0));
+        check("1.5", Some(1_500_000_000_000));
+        check("0.000000000001", Some(1));
+        check("20", Some(20_000_000_000_000));
+        for bad in ["", ".", ".5", "1.", "-1", "+1", "1e3", "1,5", "0.0000000000001", "nan", &"9".repeat(40)] {
+            check(bad, None);
+        }
     }
 
     #[test]

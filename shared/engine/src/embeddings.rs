@@ -18,7 +18,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::ledger::Charge;
 use crate::turn::{Caller, Facts, failure, must_end_by};
-use crate::upstream::{Broken, Stop, miss};
+use crate::upstream::{Broken, Stop, check_allowed, miss};
 
 /// Embeddings with what is to be told of them.
 #[derive(Debug, Clone)]
@@ -44,9 +44,10 @@ impl Engine {
     /// The embeddings that `request` asks for. Goes on to the ledger even if it is dropped.
     ///
     /// # Errors
-    /// [`Error::Model`], and [`Error::Failed`] when the provider did not make them.
+    /// [`Error::Model`], [`Error::ModelNotAllowed`], and [`Error::Failed`] when the provider did not make them.
     pub async fn embed(&self, caller: Caller, request: Request) -> Result<Embedded, Error> {
         let resolved = self.providers.resolve_embedding(&request.model).map_err(Error::Model)?;
+        check_allowed(&resolved, &caller.grant)?;
         let facts = Facts {
             created_at: Some(self.clock.now()),
             attempts: 1,

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use turnwise_core::access::Peppers;
 use turnwise_core::audit::Failures;
 use turnwise_core::catalogue::Catalogue;
 use turnwise_core::time::Timestamp;
@@ -12,6 +13,7 @@ use turnwise_store::Store;
 use turnwise_store::queue::Queue;
 
 use crate::clock::Clock;
+use crate::keys::KeyCache;
 use crate::live::Hub;
 use crate::measure::Learned;
 use crate::memory::Memory;
@@ -43,6 +45,9 @@ pub struct Engine {
     pub memory: Memory,
     /// Counts tokens exactly, where it can.
     pub counter: Counter,
+    /// What the digests of API keys depend on.
+    pub peppers: Arc<Peppers>,
+    pub(crate) key_cache: KeyCache,
     pub(crate) calibration: Learned,
     pub(crate) hub: Arc<Hub>,
     pub(crate) health: Health,
@@ -64,6 +69,8 @@ impl Engine {
             tasks: Tasks::default(),
             memory: Memory::default(),
             counter: without_tokenizers,
+            peppers: Arc::default(),
+            key_cache: KeyCache::default(),
             calibration: Learned::default(),
             hub: Arc::default(),
             health: Health::default(),
@@ -91,6 +98,14 @@ impl Engine {
     #[must_use]
     pub fn with_counter(mut self, counter: Counter) -> Self {
         self.counter = counter;
+        self
+    }
+
+    /// The same engine with the peppers of its deployment; without any, no API key can be
+    /// created and none of the table is accepted.
+    #[must_use]
+    pub fn with_peppers(mut self, peppers: Peppers) -> Self {
+        self.peppers = Arc::new(peppers);
         self
     }
 

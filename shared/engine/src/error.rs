@@ -24,6 +24,18 @@ pub enum Error {
     /// No such model, or its provider is not configured.
     #[error("{0}")]
     Model(turnwise_providers::Unknown),
+    /// The API key may not ask this model.
+    #[error("the key may not ask {model:?}")]
+    ModelNotAllowed {
+        /// `provider/model`.
+        model: String,
+    },
+    /// Only a key of the deployment itself may do this.
+    #[error("the key is not the operator's")]
+    OperatorOnly,
+    /// No API key can be made: the deployment has no pepper.
+    #[error("no pepper is set for the digests of API keys")]
+    NoPepper,
     /// The key belongs to a different request.
     #[error("the idempotency key was used with a different request")]
     KeyReused,
@@ -86,9 +98,6 @@ pub enum Error {
         /// Whose lock.
         conversation: String,
     },
-    /// Only a key of the deployment itself may do this: it is about another tenant.
-    #[error("only an operator may name another tenant")]
-    OperatorOnly,
     /// The queue did not do its part.
     #[error(transparent)]
     Queue(turnwise_store::queue::Error),

@@ -16,6 +16,7 @@
 //! - [`work`]: turns of the queue and turns whose attempts died; [`sweep`]: due rows
 //!   without a message; [`locks`], [`dead_letters`]: what an operator sees and does;
 //!   [`audit`]: what they have done
+//! - [`keys`]: API keys, and who a request comes from; [`tenants`]: what holds for all keys of one
 //! - [`live`]: turns running in this process; [`follow`]: their events as a stream
 //! - [`recent`]: turns as they happen
 //! - [`health`]: what the service stands on, asked one by one
@@ -34,6 +35,7 @@ pub mod error;
 pub mod follow;
 pub mod health;
 pub mod history;
+pub mod keys;
 mod ledger;
 pub mod live;
 pub mod locks;
@@ -51,6 +53,7 @@ pub mod stateless;
 pub mod stats;
 pub mod sweep;
 pub mod tasks;
+pub mod tenants;
 pub mod turn;
 pub mod upstream;
 pub mod work;
@@ -59,4 +62,4 @@ pub use engine::Engine;
 pub use error::Error;
 pub use turnwise_store::queue::{Message, Receiver};
 pub use turnwise_store::{CommittedTurn, Content, Error as StoreError};
-pub use turnwise_store::{HeldTurn, LedgerLine};
+pub use turnwise_store::{HeldTurn, KeyPage, LedgerLine, StoredKey, StoredSettings};

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rand::distr::Alphanumeric;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use turnwise_core::time::Timestamp;
@@ -44,6 +45,12 @@ impl Random {
     #[must_use]
     pub fn uuid_v4(&self) -> Uuid {
         Builder::from_random_bytes(self.with(|rng| rng.random())).into_uuid()
+    }
+
+    /// `chars` letters and digits of ASCII, all of the 62 equally likely.
+    #[must_use]
+    pub fn alphanumeric(&self, chars: usize) -> String {
+        self.with(|rng| rng.sample_iter(Alphanumeric).take(chars).map(char::from).collect())
     }
 
     /// A number to pick a shard by.

@@ -63,7 +63,7 @@ impl Engine {
     }
 
     fn begin_work(&self, caller: Caller, input: Input, stream: bool) -> Result<Arc<LiveTurn>, Error> {
-        let chain = self.chain(&input)?;
+        let chain = self.chain(&input, &caller.grant)?;
         let first = chain.first();
         remember::check(&input, &[], &first.measure)?;
         let facts = Facts {

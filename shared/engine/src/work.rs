@@ -19,7 +19,7 @@ use turnwise_store::queue::{Message, Receiver};
 
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::turn::{Caller, Input, TurnRequest};
+use crate::turn::{Caller, Forbidden, Input, TurnRequest};
 
 /// Turns that one process runs from its queue at once.
 const MAX_AT_ONCE: usize = 64;
@@ -66,7 +66,7 @@ impl Engine {
     async fn due(&self, tenant: &Tenant, key: &TurnKey, deadline: Option<Timestamp>) -> Result<(), Error> {
         let Some(turn) = self.retry(|_| self.store.turn(tenant, key)).await? else { return Ok(()) };
         match turn.state {
-            State::Queued { .. } => self.run_head(tenant, &key.conversation, deadline).await,
+            State::Queued { .. } => Box::pin(self.run_head(tenant, &key.conversation, deadline)).await,
             State::Processing => self.finish_lost(tenant, turn, deadline).await,
             // A client's own turn is its client's to try again.
             State::Completed(_) | State::Failed(_) => Ok(()),
@@ -143,14 +143,19 @@ impl Engine {
             }
             None => return self.abandon(tenant, turn).await,
         };
+        let grant = self.grant(tenant, &input.api_key).await?;
         let caller = Caller {
             tenant: tenant.clone(),
             user: input.user.clone(),
             api_key: input.api_key.clone(),
-            grant: Arc::default(),
+            grant: grant.clone().unwrap_or_default(),
             request_id: format!("worker-{}", turn.attempt),
             deadline,
         };
+        if grant.is_none() {
+            tracing::warn!(turn.key = %turn.key, key.id = %caller.api_key, "a due turn's key is not accepted any more");
+            return self.forbid_turn(&caller, &turn.key, Forbidden::Key).await;
+        }
         let request = TurnRequest {
             caller,
             key: turn.key.clone(),
@@ -165,6 +170,7 @@ impl Engine {
             standing,
             lineage: Lineage::default(),
         };
+        let caller = request.caller.clone();
         match self.answer(request).await {
             Ok(_) => Ok(()),
             // It is at work: whoever does it will end it, or its lease will.
@@ -173,6 +179,7 @@ impl Engine {
                 log_failure(turn, &failure);
                 Ok(())
             }
+            Err(Error::ModelNotAllowed { .. }) => self.forbid_turn(&caller, &turn.key, Forbidden::Model).await,
             // The model has gone since the turn was accepted.
             Err(Error::Model(unknown)) => {
                 tracing::error!(turn.key = %turn.key, %unknown, "a due turn asks for a model that nobody serves");

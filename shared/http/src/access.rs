@@ -1,4 +1,4 @@
-//! Who may come in.
+//! Who may come in, and for what.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use subtle::ConstantTimeEq as _;
 use turnwise_core::access::{Grant, Scope};
 use turnwise_core::digest::Digest;
 use turnwise_core::id::Tenant;
+use turnwise_engine::keys::Known;
 
 use crate::app::App;
 use crate::context::RequestContext;
@@ -48,6 +49,10 @@ enum Power {
 /// operator's few keys apart, too few to help anybody guess.
 const KEY_ID_DIGITS: usize = 8;
 
+/// Longest key that is looked at, in bytes: several times as long as any. A header may be longer
+/// than is worth hashing.
+const MAX_KEY_BYTES: usize = 512;
+
 impl Access {
     /// Accepts the keys with these SHA-256 digests; those of `admins` also under `/admin`.
     #[must_use]
@@ -83,27 +88,47 @@ impl Access {
 
 /// Lets a request with a good key through, as its [`Principal`].
 pub(crate) async fn require_key(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let principal = presented_key(request.headers()).and_then(|key| app.access.principal(key));
+    let principal = match presented_key(request.headers()) {
+        Some(key) => who(&app, key).await,
+        None => Ok(None),
+    };
     match principal {
-        Some(principal) => {
+        Ok(Some(principal)) => {
             if let Some(context) = request.extensions().get::<RequestContext>() {
                 context.note(|line| line.api_key = Some(principal.api_key.clone()));
             }
             request.extensions_mut().insert(principal);
             next.run(request).await
         }
-        None => {
+        Ok(None) => {
             refused::note(&app.engine, &request).await;
             Error::Unauthenticated.into_response()
         }
+        Err(error) => error.into_response(),
     }
 }
 
-/// Lets only administrators through; stands behind [`require_key`].
-pub(crate) async fn require_admin(request: Request, next: Next) -> Response {
-    let admin =
-        request.extensions().get::<Principal>().is_some_and(|principal| principal.grant.scopes.has(Scope::Admin));
-    if admin { next.run(request).await } else { Error::Forbidden.into_response() }
+/// Who presents `key`: one of the deployment itself, or one of the table.
+async fn who(app: &App, key: &str) -> Result<Option<Principal>, Error> {
+    let Some(principal) = app.access.principal(key) else {
+        return Ok(app.engine.authenticate(key).await?.map(Principal::from));
+    };
+    let settings = app.engine.settings_of(&principal.tenant).await?;
+    let grant = Grant { settings: settings.as_ref().clone(), ..principal.grant.as_ref().clone() };
+    Ok(Some(Principal { grant: Arc::new(grant), ..principal }))
+}
+
+impl From<Known> for Principal {
+    fn from(known: Known) -> Self {
+        let Known { id, tenant, owner, grant } = known;
+        Self { tenant, user: owner, api_key: id.to_string(), grant }
+    }
+}
+
+/// Lets only keys with `scope` through; stands behind [`require_key`].
+pub(crate) async fn require_scope(State(scope): State<Scope>, request: Request, next: Next) -> Response {
+    let has_it = request.extensions().get::<Principal>().is_some_and(|principal| principal.grant.scopes.has(scope));
+    if has_it { next.run(request).await } else { Error::Forbidden(scope).into_response() }
 }
 
 /// The key of `Authorization: Bearer` or of `x-api-key`: OpenAI's clients send the
@@ -113,7 +138,8 @@ pub(crate) fn presented_key(headers: &HeaderMap) -> Option<&str> {
         let (scheme, key) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
     });
-    bearer.or_else(|| headers.get("x-api-key").and_then(|value| value.to_str().ok()))
+    let key = bearer.or_else(|| headers.get("x-api-key").and_then(|value| value.to_str().ok()));
+    key.filter(|key| key.len() <= MAX_KEY_BYTES)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! - [`routes`]: the route table, and which function serves which row
 //! - [`app`]: what handlers share, and the router with its middleware
 //! - [`access`]: who may come in; `refused`: who may not, counted; [`context`]: request ids, deadlines, the log line
+//! - [`edge`]: what answers say to browsers
 //! - `handlers`: one file an operation
 //! - [`params`]: headers and ids of a turn; [`body`]: bodies read strictly
 //! - [`sse`]: a turn's frames as server-sent events
@@ -13,6 +14,7 @@ pub mod access;
 pub mod app;
 pub mod body;
 pub mod context;
+pub mod edge;
 pub mod error;
 mod extract;
 mod handlers;

@@ -1,6 +1,7 @@
 //! The table's key strings. Each partition key begins with its kind and the
 //! authenticated tenant; ids cannot contain `#`, so no two entities share a key.
 
+use turnwise_core::access::KeyId;
 use turnwise_core::digest::Digest;
 use turnwise_core::id::{ConversationId, ProjectId, Tenant, TurnId, TurnKey};
 use turnwise_core::items::RowId;
@@ -187,6 +188,38 @@ pub(crate) fn dead_letter(at: Timestamp, key: &TurnKey) -> String {
     let digest = Digest::of(key.to_string());
     format!("{}-{}", instant(at), &digest.as_str()[..THREAD_DIGITS])
 }
+
+pub(crate) fn api_key(id: &KeyId) -> String {
+    format!("K#{id}")
+}
+
+/// Sort key of an API key's row.
+pub(crate) const API_KEY: &str = "KEY";
+
+/// The list of a tenant's API keys.
+pub(crate) fn api_keys(tenant: &Tenant) -> String {
+    format!("KL#{tenant}")
+}
+
+/// Sort key of an API key in its list, which is also the cursor behind it.
+pub(crate) fn api_key_row(created_at: Timestamp, id: &KeyId) -> String {
+    format!("{}-{id}", instant(created_at))
+}
+
+/// The API key that a [`api_key_row`] stands for.
+pub(crate) fn parse_api_key_row(text: &str) -> Option<KeyId> {
+    let (instant, id) = text.split_once('-')?;
+    let is_instant = instant.len() == INSTANT_DIGITS && instant.bytes().all(|byte| byte.is_ascii_digit());
+    KeyId::parse(id).filter(|_| is_instant)
+}
+
+/// What holds for all keys of a tenant.
+pub(crate) fn tenant_settings(tenant: &Tenant) -> String {
+    format!("CFG#{tenant}")
+}
+
+/// Sort key of a tenant's settings.
+pub(crate) const SETTINGS: &str = "SETTINGS";
 
 pub(crate) fn executions(tenant: &Tenant, scope: &str) -> String {
     format!("IX#{tenant}#{scope}")

@@ -6,11 +6,12 @@
 //! - [`Store`]: the table; its operations stand in one file each:
 //!   `begin` (T1), `commit` (T2 and T2f), `enqueue` (T0), `revoke`, `delete`, `lease`, `locks`,
 //!   `dead_letters`, `execution`, `conversation`, `overview`, `create`, `change`, `erase`, `history`,
-//!   `stream_log`, `threads`, `ledger`, `audit`, `upstreams`
+//!   `stream_log`, `threads`, `ledger`, `audit`, `upstreams`, `api_keys`, `tenants`
 //! - [`client`]: how the SDK is set up; [`schema`]: the table's definition
-//! - [`queue`]: the queue, SQS or in process
+//! - [`queue`]: the queue, SQS or in process; [`secrets`]: keys and peppers, from SSM
 //! - [`error`]: what can go wrong, by what the caller can do about it
 
+mod api_keys;
 mod audit;
 mod begin;
 mod change;
@@ -35,13 +36,16 @@ mod pack;
 pub mod queue;
 mod revoke;
 pub mod schema;
+pub mod secrets;
 mod stream_log;
+mod tenants;
 mod threads;
 mod transact;
 mod turn_row;
 mod upstreams;
 mod usage;
 
+pub use api_keys::{KeyPage, StoredKey};
 pub use audit::{AUDIT_SHARDS, AuditFilter, AuditFound, AuditPart};
 pub use begin::{BeginTurn, Begun};
 pub use change::{AddItems, AddedUnderKey, Changed, ReplaceEntry};
@@ -62,6 +66,7 @@ pub use locks::ReleaseLock;
 pub use overview::{Overview, Totals};
 pub use revoke::{RevokeTurn, Revoked};
 pub use stream_log::{Batch, LogEnd, LogPage};
+pub use tenants::StoredSettings;
 pub use threads::{ThreadPage, ThreadRow};
 pub use upstreams::{CallCounts, OpenBreaker};
 pub use usage::UsageTotals;

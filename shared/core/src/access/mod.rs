@@ -3,11 +3,19 @@
 //! - [`Grant`]: what one request may do: its key's rights within its tenant's
 //! - [`Limits`], [`Budget`]: how much of it; the same words for a key and for a tenant
 //! - [`TenantSettings`]: what holds for all keys of a tenant
+//! - [`ApiKey`]: a key as the table has it, [`KeyText`] as its holder has it; [`Peppers`]: what
+//!   stands between the two; [`accepts`]: whether they belong together
 
+mod key;
+mod pepper;
+mod record;
 mod scope;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::key::{KEY_ID_CHARS, KEY_SECRET_CHARS, KeyId, KeyText};
+pub use self::pepper::{KeyDigest, MIN_PEPPER_BYTES, Peppers};
+pub use self::record::{Accepted, ApiKey, Standing, accepts};
 pub use self::scope::{Scope, Scopes};
 use crate::money::PicoUsd;
 

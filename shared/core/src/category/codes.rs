@@ -78,6 +78,9 @@ pub const CODES: &[Profile] = &[
     row(Category::AuthenticationError, "provider_auth_failed").status(502).severity(Critical).says(MISCONFIGURED),
     row(Category::AuthorizationError, "admin_key_required"),
     row(Category::AuthorizationError, "operator_key_required"),
+    row(Category::AuthorizationError, "insufficient_scope"),
+    row(Category::AuthorizationError, "model_not_allowed"),
+    row(Category::AuthorizationError, "key_not_active"),
     row(Category::AuthorizationError, "content_blocked")
         .says(&["The AI provider doesn't allow this content. Please change it."]),
     row(Category::AuthorizationError, "provider_access_denied").status(502).severity(High).says(MISCONFIGURED),
@@ -94,6 +97,7 @@ pub const CODES: &[Profile] = &[
     row(Category::NotFoundError, "thread_not_found"),
     row(Category::NotFoundError, "turn_not_found"),
     row(Category::NotFoundError, "item_not_found"),
+    row(Category::NotFoundError, "key_not_found"),
     row(Category::NotFoundError, "response_not_found"),
     row(Category::NotFoundError, "previous_response_not_found"),
     row(Category::NotFoundError, "route_not_found").says(&["There is nothing at this address."]),
@@ -105,6 +109,7 @@ pub const CODES: &[Profile] = &[
     row(Category::InternalError, "table_unavailable").status(503).retry(Yes).says(UNAVAILABLE),
     row(Category::InternalError, "queue_unavailable").status(503).retry(Yes).says(UNAVAILABLE),
     row(Category::InternalError, "not_ready").status(503).retry(Yes).says(UNAVAILABLE),
+    row(Category::InternalError, "no_key_pepper").status(503).severity(High).retry(No).says(MISCONFIGURED),
     // A process that went down in order, or was killed: what it did goes on elsewhere.
     row(Category::InternalError, "handed_over").status(503).severity(Medium).retry(Yes).says(UNAVAILABLE),
     row(Category::InternalError, "broken_off").status(503).severity(Medium).retry(Yes).says(UNAVAILABLE),

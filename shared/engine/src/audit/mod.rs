@@ -15,6 +15,7 @@ pub use turnwise_store::AuditFilter;
 
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::keys::check_tenant;
 use crate::turn::Caller;
 
 /// Longest reason for an act, in characters: a sentence or two.
@@ -38,6 +39,18 @@ impl Engine {
             after: None,
             detail: serde_json::Map::new(),
         }
+    }
+
+    /// The same, of what belongs to `tenant`, for which `caller` may act.
+    #[must_use]
+    pub fn audit_entry_of(
+        &self,
+        caller: &Caller,
+        tenant: &Tenant,
+        action: Action,
+        subject: impl Into<String>,
+    ) -> Entry {
+        Entry { tenant: tenant.clone(), ..self.audit_entry(caller, action, subject) }
     }
 
     /// Writes an entry by itself, for what is no transaction of its own.
@@ -68,6 +81,6 @@ pub(crate) fn reason(text: &str) -> Result<&str, Error> {
 /// # Errors
 /// [`Error::OperatorOnly`] when somebody else names one.
 pub fn tenant_of(caller: &Caller, named: Option<&Tenant>) -> Result<Tenant, Error> {
-    let Some(named) = named.filter(|named| **named != caller.tenant) else { return Ok(caller.tenant.clone()) };
-    if caller.grant.is_operator { Ok(named.clone()) } else { Err(Error::OperatorOnly) }
+    let tenant = named.unwrap_or(&caller.tenant);
+    check_tenant(caller, tenant).map(|()| tenant.clone())
 }

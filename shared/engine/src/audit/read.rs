@@ -83,10 +83,9 @@ impl Engine {
             return Err(Error::Invalid(Fault::new("from", message).into()));
         }
         let Range { from, to } = query.range;
-        let entry = self.audit_entry(caller, Action::AuditExport, tenant.as_str());
+        let entry = self.audit_entry_of(caller, &tenant, Action::AuditExport, tenant.as_str());
         let entry = entry.detail("from", from.to_string()).detail("to", to.to_string());
-        let exported = Entry { tenant, ..entry }.detail("format", format).detail("entries", page.entries.len());
-        self.append_audit(&exported).await?;
+        self.append_audit(&entry.detail("format", format).detail("entries", page.entries.len())).await?;
         Ok(page.entries)
     }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use turnwise_core::audit::Action;
+use turnwise_core::audit::{Action, Entry};
 use turnwise_core::id::ConversationId;
 
 use crate::audit;
@@ -55,7 +55,7 @@ impl Engine {
         });
         let entry = self.audit_entry(caller, Action::ConversationErase, conversation.as_str());
         let entry = entry.changed(Some(&before), None).detail("turns", found.conversation.head);
-        let entry = reason.into_iter().fold(entry, turnwise_core::audit::Entry::because);
+        let entry = reason.into_iter().fold(entry, Entry::because);
         self.append_audit(&entry).await?;
         self.erase(caller, WHAT, conversation).await
     }

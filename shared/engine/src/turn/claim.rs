@@ -73,7 +73,7 @@ impl Engine {
             }
 
             if let Decision::Acquire(acquire) = decision {
-                let chain = self.chain(&request.input)?;
+                let chain = self.chain(&request.input, &request.caller.grant)?;
                 if is_to_be_checked(request, &acquire) {
                     remember::check(&request.input, &seen.history, &chain.first().measure)?;
                 }
@@ -108,7 +108,7 @@ impl Engine {
                 (Decision::Acquire(_), _) => self.pause(round).await,
                 (Decision::Mine, Some(turn)) => {
                     let Some(acquire) = tried.take().filter(|acquire| acquire.epoch == turn.epoch) else { continue };
-                    let chain = self.chain(&request.input)?;
+                    let chain = self.chain(&request.input, &request.caller.grant)?;
                     let seen = Seen { turn: None, ..seen };
                     return Ok(Claimed::Ready(Box::new(ready(request, &acquire, turn, seen, chain))));
                 }

@@ -100,7 +100,7 @@ impl Engine {
     ) -> Result<Turn, Error> {
         // A model that nobody serves, or that cannot be asked this, and what is too long for it by
         // itself, is an error for the client that asks, not for the worker that comes to it later.
-        let chain = self.chain(&request.input)?;
+        let chain = self.chain(&request.input, &request.caller.grant)?;
         remember::check(&request.input, &[], &chain.first().measure)?;
         let now = self.clock.now();
         let input = serde_json::value::to_raw_value(&request.input).ok();

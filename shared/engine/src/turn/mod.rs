@@ -23,6 +23,7 @@ mod settle;
 pub(crate) use claim::must_end_by;
 pub(crate) use refused::without_text;
 pub use request::{Answer, Caller, Facts, Input, TurnRequest};
+pub(crate) use revoke::Forbidden;
 pub use run::Started;
 pub(crate) use run::{Source, facts_of};
 pub(crate) use settle::failure;

@@ -22,6 +22,17 @@ enum Why {
     Interrupted,
     /// Its attempt died, and its input is not there to run it again.
     Abandoned,
+    /// The key that asked for it may not ask for it any more.
+    Forbidden(Forbidden),
+}
+
+/// What a key has lost since it asked for a turn of the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Forbidden {
+    /// Itself: it was revoked, or has expired.
+    Key,
+    /// The model.
+    Model,
 }
 
 impl Engine {
@@ -50,9 +61,18 @@ impl Engine {
         }
     }
 
+    /// Ends a turn of the queue whose key may not ask for it any more.
+    pub(crate) async fn forbid_turn(&self, caller: &Caller, key: &TurnKey, why: Forbidden) -> Result<(), Error> {
+        self.end_turn(caller, key, Why::Forbidden(why)).await
+    }
+
     /// Ends a turn that only its client can run again.
     pub(crate) async fn abandon_turn(&self, caller: &Caller, key: &TurnKey) -> Result<(), Error> {
-        match self.stop_turn(caller, key, Why::Abandoned).await {
+        self.end_turn(caller, key, Why::Abandoned).await
+    }
+
+    async fn end_turn(&self, caller: &Caller, key: &TurnKey, why: Why) -> Result<(), Error> {
+        match self.stop_turn(caller, key, why).await {
             // Somebody else ended it.
             Err(Error::TurnEnded { .. } | Error::NotFound { .. }) => Ok(()),
             result => result,
@@ -123,6 +143,14 @@ impl Engine {
             Why::Interrupted => {
                 let message = "Another message of the conversation interrupted this turn.";
                 (Outcome::Cancelled, Category::ValidationError, "interrupted", message)
+            }
+            Why::Forbidden(Forbidden::Key) => {
+                let message = "The key that asked for this turn was revoked or has expired since.";
+                (Outcome::Final, Category::AuthorizationError, "key_not_active", message)
+            }
+            Why::Forbidden(Forbidden::Model) => {
+                let message = "The key that asked for this turn may not ask its model any more.";
+                (Outcome::Final, Category::AuthorizationError, "model_not_allowed", message)
             }
             Why::Abandoned => {
                 let message = "The turn broke off, and its input was not kept: send it again with the same key.";

@@ -1,6 +1,7 @@
 //! Which models are asked, one after another, until one answers.
 
 use serde_json::value::RawValue;
+use turnwise_core::access::Grant;
 use turnwise_core::generation::Generation;
 use turnwise_core::json::RawMap;
 use turnwise_providers::Resolved;
@@ -42,21 +43,23 @@ impl Chain {
 
 impl Engine {
     /// The models for `input`: the one that it asks for, and those that it, or else the
-    /// operator, names to fall back to. Of these, one that nobody serves any more or that
-    /// cannot be asked this is left out.
+    /// operator, names to fall back to. Of these, one that nobody serves any more, that
+    /// cannot be asked this or that `grant` does not allow is left out.
     ///
     /// # Errors
-    /// [`Error::Model`] when nobody serves the first, [`Error::Invalid`] when it cannot be
-    /// asked this.
-    pub(crate) fn chain(&self, input: &Input) -> Result<Chain, Error> {
+    /// [`Error::Model`] when nobody serves the first, [`Error::ModelNotAllowed`] when it is
+    /// not allowed, [`Error::Invalid`] when it cannot be asked this.
+    pub(crate) fn chain(&self, input: &Input, grant: &Grant) -> Result<Chain, Error> {
         let resolved = self.providers.resolve(input.model.as_deref()).map_err(Error::Model)?;
+        check_allowed(&resolved, grant)?;
         let messages = input.messages();
         let dropped = check(&resolved, &input.fields, &messages)?;
         let measure = self.measure(&resolved);
         let mut chain = vec![Candidate { resolved, measure, dropped }];
         for name in input.fallbacks.as_ref().unwrap_or(&self.calls.fallbacks) {
             let Ok(resolved) = self.providers.resolve(Some(name)) else { continue };
-            let is_new = !chain.iter().any(|candidate| candidate.resolved.name == resolved.name);
+            let is_allowed = grant.may_use(&resolved.name);
+            let is_new = is_allowed && !chain.iter().any(|candidate| candidate.resolved.name == resolved.name);
             let measure = self.measure(&resolved);
             let fits = remember::check(input, &[], &measure).is_ok();
             if let Some(dropped) = check(&resolved, &input.fields, &messages).ok().filter(|_| is_new && fits) {
@@ -65,6 +68,15 @@ impl Engine {
         }
         Ok(Chain(chain))
     }
+}
+
+/// Whether `grant` allows the model.
+///
+/// # Errors
+/// [`Error::ModelNotAllowed`].
+pub(crate) fn check_allowed(resolved: &Resolved, grant: &Grant) -> Result<(), Error> {
+    let is_allowed = grant.may_use(&resolved.name);
+    if is_allowed { Ok(()) } else { Err(Error::ModelNotAllowed { model: resolved.name.clone() }) }
 }
 
 fn check(resolved: &Resolved, fields: &RawMap, messages: &RawValue) -> Result<Vec<String>, Error> {

@@ -21,7 +21,7 @@ use turnwise_providers::{Call, Dispatched, Resolved};
 use turnwise_store::CallCounts;
 
 use self::call::{OneCall, Passed};
-pub(crate) use self::chain::{Candidate, Chain};
+pub(crate) use self::chain::{Candidate, Chain, check_allowed};
 pub(crate) use self::health::Health;
 use crate::engine::Engine;
 use crate::live::LiveTurn;

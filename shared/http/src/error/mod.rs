@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use turnwise_core::access::Scope;
 use turnwise_core::category::{Category, Details};
 use turnwise_core::fault::Faults;
 use turnwise_core::limits::{MAX_BODY_BYTES, MAX_QUEUED_TURNS};
@@ -43,8 +44,8 @@ pub enum Error {
     #[error("no valid API key")]
     Unauthenticated,
     /// The key is good, but not for this.
-    #[error("the key is no administrator's")]
-    Forbidden,
+    #[error("the key has no scope {0}")]
+    Forbidden(Scope),
     /// No such route.
     #[error("no such route")]
     NoRoute,
@@ -178,7 +179,7 @@ impl Error {
             | Self::BodyTooLarge
             | Self::FieldTooLarge { .. }
             | Self::Unauthenticated
-            | Self::Forbidden
+            | Self::Forbidden(_)
             | Self::NoRoute
             | Self::NoMethod
             | Self::Stream(_)
@@ -219,8 +220,15 @@ impl Error {
                 "No valid API key. Send it as \"Authorization: Bearer KEY\" or \"x-api-key: KEY\".",
             )
             .header(header::WWW_AUTHENTICATE, "Bearer"),
-            Self::Forbidden => Answer::new(Category::AuthorizationError, "This needs an administrator's key.")
-                .code("admin_key_required"),
+            Self::Forbidden(Scope::Admin) => Answer::new(
+                Category::AuthorizationError,
+                "This needs an administrator's key: one with the scope \"admin\".",
+            )
+            .code("admin_key_required"),
+            Self::Forbidden(scope @ (Scope::Generate | Scope::Read | Scope::Reports)) => {
+                Answer::new(Category::AuthorizationError, format!("This needs a key with the scope \"{scope}\"."))
+                    .code("insufficient_scope")
+            }
             Self::NoRoute => Answer::new(NotFoundError, "There is no such route.").code("route_not_found"),
             Self::NoMethod => Answer::new(ValidationError, "This route has no such method.")
                 .status(StatusCode::METHOD_NOT_ALLOWED)
@@ -278,6 +286,23 @@ fn engine(error: &turnwise_engine::Error) -> Answer {
         }
         Engine::Model(unknown) => {
             Answer::new(Category::NotFoundError, unknown.to_string()).code("model_not_found").param("model")
+        }
+        Engine::ModelNotAllowed { model } => {
+            Answer::new(Category::AuthorizationError, format!("This key may not ask the model {model:?}."))
+                .code("model_not_allowed")
+                .param("model")
+        }
+        Engine::OperatorOnly => {
+            let message = "This needs a key of the deployment itself: others act for their own tenant only.";
+            Answer::new(Category::AuthorizationError, message).code("operator_key_required")
+        }
+        Engine::NoPepper => {
+            let message = "This deployment has no TURNWISE_KEY_PEPPERS, without which no key can be made. \
+                           `turnwise keys bootstrap` prints one.";
+            Answer::new(Category::InternalError, message)
+                .status(StatusCode::SERVICE_UNAVAILABLE)
+                .code("no_key_pepper")
+                .retry(false, None)
         }
         Engine::KeyReused => Answer::new(
             Category::ValidationError,
@@ -339,10 +364,6 @@ fn engine(error: &turnwise_engine::Error) -> Answer {
             Answer::new(Category::ValidationError, format!("Nobody has the lock of {conversation:?}."))
                 .status(StatusCode::CONFLICT)
                 .code("lock_not_held")
-        }
-        Engine::OperatorOnly => {
-            Answer::new(Category::AuthorizationError, "Another tenant is named by an operator's key only.")
-                .code("operator_key_required")
         }
         Engine::ConversationErased => Answer::new(Category::NotFoundError, "The conversation was deleted.")
             .status(StatusCode::GONE)

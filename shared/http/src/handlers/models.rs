@@ -10,6 +10,7 @@ use turnwise_core::fault::Fault;
 use turnwise_engine::models::ListedModel;
 use utoipa::ToSchema;
 
+use crate::access::Principal;
 use crate::app::App;
 use crate::context::RequestContext;
 use crate::error::{Error, ErrorBody, Standard};
@@ -115,10 +116,12 @@ const MAX_PAGE: usize = 1_000;
 )]
 pub(crate) async fn list_models(
     State(app): State<App>,
+    Extension(principal): Extension<Principal>,
     Extension(context): Extension<RequestContext>,
     Params(query): Params<PageQuery>,
 ) -> Result<Response, Error> {
     let mut models = app.engine.models().await;
+    models.retain(|model| principal.grant.may_use(&model.name));
     match context.standard() {
         Standard::OpenAi => {
             let data = models.into_iter().map(body).collect();
@@ -147,10 +150,14 @@ pub(crate) async fn list_models(
 )]
 pub(crate) async fn get_model(
     State(app): State<App>,
+    Extension(principal): Extension<Principal>,
     Extension(context): Extension<RequestContext>,
     Segment(id): Segment,
 ) -> Result<Response, Error> {
     let model = app.engine.model(&id).await?;
+    if !principal.grant.may_use(&model.name) {
+        return Err(turnwise_engine::Error::NotFound { what: "model", name: id }.into());
+    }
     match context.standard() {
         Standard::OpenAi => Ok(Json(body(model)).into_response()),
         Standard::Anthropic => Ok(Json(message_body(model)).into_response()),
