@@ -21,6 +21,10 @@ API_KEY = "tw_live_sample_0123456789abcdefghijklmnopqrstuv"
 ADMIN_KEY = "tw_admin_sample_0123456789abcdefghijklmnopqrstu"
 ADMINISTRATOR = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}  # the emulator's own words
 DEPLOY_TIMEOUT_S = 120
+SECRETS_PATH = "/turnwise/emulated"
+# A provider's key that is only in the Parameter Store; nothing calls the provider.
+SECRET = {"XAI_API_KEY": "xai-in-the-parameter-store"}
+PAGE = "https://page.example"
 
 
 class Cloud:
@@ -82,6 +86,9 @@ def deploy(running, packages):
     s3.put_object(Bucket=BUCKET, Key=TEMPLATE, Body=template.encode())
     say(f"uploaded {TEMPLATE}, {len(template) / 1e3:.0f} KB")
 
+    for name, value in SECRET.items():
+        running.client("ssm").put_parameter(Name=f"{SECRETS_PATH}/{name}", Value=value, Type="SecureString")
+
     formation = running.client("cloudformation")
     formation.create_stack(
         StackName=STACK,
@@ -89,6 +96,8 @@ def deploy(running, packages):
         Parameters=[
             {"ParameterKey": "ApiKeySha256", "ParameterValue": hashlib.sha256(API_KEY.encode()).hexdigest()},
             {"ParameterKey": "AdminKeySha256", "ParameterValue": hashlib.sha256(ADMIN_KEY.encode()).hexdigest()},
+            {"ParameterKey": "SecretsPath", "ParameterValue": SECRETS_PATH},
+            {"ParameterKey": "CorsOrigin", "ParameterValue": PAGE},
             {"ParameterKey": "RustLog", "ParameterValue": "debug"},
         ],
         Capabilities=["CAPABILITY_IAM"],

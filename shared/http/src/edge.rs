@@ -119,15 +119,20 @@ pub fn open_to(router: Router, origins: &Origins) -> Router {
     if origins.0.is_empty() {
         return router;
     }
-    let client_info = CLIENT_INFO.map(HeaderName::from_static);
     let exposed = EXPOSED.map(HeaderName::from_static).into_iter().chain([CONTENT_DISPOSITION, LOCATION, RETRY_AFTER]);
     let cors = CorsLayer::new()
         .allow_origin(origins.0.clone())
         .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::PUT, Method::DELETE])
-        .allow_headers(ALLOWED.into_iter().chain(client_info).collect::<Vec<_>>())
+        .allow_headers(allowed_headers())
         .expose_headers(exposed.collect::<Vec<_>>())
         .max_age(PREFLIGHT_TTL);
     guarded(router.layer(cors))
+}
+
+/// What pages may send: the gateway of a deployment says the same.
+#[must_use]
+pub fn allowed_headers() -> Vec<HeaderName> {
+    ALLOWED.into_iter().chain(CLIENT_INFO.map(HeaderName::from_static)).collect()
 }
 
 /// The router with its answers marked as data that no page may frame and nothing may keep,

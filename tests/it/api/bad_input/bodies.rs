@@ -63,6 +63,7 @@ async fn nesting_has_a_limit() {
             check_error(&post_raw(&app, path, nested(path, levels)).await, 400, "invalid_request", "body");
         }
     }
+    check_error(&post_raw(&app, ROUTES[0], "[".repeat(MAX_BODY_BYTES)).await, 400, "invalid_request", "body");
     check_untouched(&app).await;
     for path in ROUTES {
         assert_eq!(post_raw(&app, path, nested(path, MAX_JSON_DEPTH - 1)).await.status, 200);
