@@ -1,5 +1,6 @@
 """The emulated cloud: ministack on loopback, with IAM enforced, and the stack of template.yaml in it."""
 
+import base64
 import contextlib
 import hashlib
 import json
@@ -19,11 +20,12 @@ TEMPLATE = "template.json"
 BINARIES = ["stream", "conversations", "models", "admin", "worker", "timers"]
 API_KEY = "tw_live_sample_0123456789abcdefghijklmnopqrstuv"
 ADMIN_KEY = "tw_admin_sample_0123456789abcdefghijklmnopqrstu"
+KEY_PEPPERS = "1:" + base64.b64encode(b"a pepper for the emulated cloud.").decode()
 ADMINISTRATOR = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}  # the emulator's own words
 DEPLOY_TIMEOUT_S = 120
 SECRETS_PATH = "/turnwise/emulated"
-# A provider's key that is only in the Parameter Store; nothing calls the provider.
-SECRET = {"XAI_API_KEY": "xai-in-the-parameter-store"}
+# What is in the Parameter Store alone. The key's provider is never called.
+SECRETS = {"XAI_API_KEY": "xai-in-the-parameter-store", "TURNWISE_KEY_PEPPERS": KEY_PEPPERS}
 PAGE = "https://page.example"
 
 
@@ -86,7 +88,7 @@ def deploy(running, packages):
     s3.put_object(Bucket=BUCKET, Key=TEMPLATE, Body=template.encode())
     say(f"uploaded {TEMPLATE}, {len(template) / 1e3:.0f} KB")
 
-    for name, value in SECRET.items():
+    for name, value in SECRETS.items():
         running.client("ssm").put_parameter(Name=f"{SECRETS_PATH}/{name}", Value=value, Type="SecureString")
 
     formation = running.client("cloudformation")

@@ -128,3 +128,39 @@ async fn an_error_is_explained_by_its_category_or_its_code() {
     assert!(refusal.contains("did you mean queue_full"), "{refusal}");
     assert!(explain(&["xyzzy"]).await.unwrap_err().contains("lists them all"));
 }
+
+#[tokio::test]
+async fn keys_are_made_listed_changed_and_taken_back() {
+    let provider = ScriptedProvider::start().await;
+    let (_folder, server) = start(&provider).await;
+    let run = async |line: &str| server.command(&line.split(' ').collect::<Vec<_>>(), PATIENCE).await;
+    assert_eq!(run("keys list").await.unwrap(), "There is no key.\n");
+    let key = run("keys create --name checkout --owner ada --models local/* --daily-usd 0.45").await.unwrap();
+    let (key, id) = (key.trim(), key.split('_').nth(2).unwrap());
+    assert!(key.starts_with("tw_live_"), "{key}");
+    let listed = run("keys list").await.unwrap();
+    assert!(listed.contains(id) && listed.contains("generate,read") && !listed.contains(key), "{listed}");
+    let updated = run(&format!("keys update {id} --requests-per-minute 5 --clear models,daily_usd")).await.unwrap();
+    for expected in ["\"requests_per_minute\": 5", "\"models\": null", "\"daily_usd\": null"] {
+        assert!(updated.contains(expected), "{updated}");
+    }
+    assert!(run(&format!("keys update {id} --clear colour")).await.unwrap_err().contains("colour"));
+    let rotated = run(&format!("keys rotate {id}")).await.unwrap();
+    assert!(rotated.contains(id) && rotated.trim() != key);
+    assert!(run(&format!("keys revoke {id} --reason lost")).await.unwrap().contains("Revoked at"));
+    assert!(run(&format!("keys show {id}")).await.unwrap().contains("\"status\": \"revoked\""));
+    assert!(run("tenants set acme --concurrent-turns 3 --retention-days 30").await.unwrap().contains("\"version\": 1"));
+    assert!(run("tenants show acme").await.unwrap().contains("\"retention_days\": 30"));
+}
+
+#[tokio::test]
+async fn what_a_new_deployment_needs_is_printed() {
+    let provider = ScriptedProvider::start().await;
+    let (_folder, server) = start(&provider).await;
+    let printed = server.command(&["keys", "bootstrap"], PATIENCE).await.unwrap();
+    let key = printed.split_whitespace().find(|word| word.starts_with("tw_admin_")).unwrap();
+    let digest = turnwise_core::digest::Digest::of(key);
+    assert!(printed.contains(&format!("AdminKeySha256={digest}")), "{printed}");
+    let peppers = printed.split_whitespace().find_map(|word| word.strip_prefix("KeyPeppers=")).unwrap();
+    assert!(turnwise_core::access::Peppers::parse("p", peppers).is_ok());
+}

@@ -67,6 +67,14 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("standard output is closed")
 }
 
+/// Says something to the person at the terminal that is no part of what was asked for.
+///
+/// # Errors
+/// When standard error is closed.
+pub(crate) fn hint(text: &str) -> anyhow::Result<()> {
+    std::io::stderr().write_all(text.as_bytes()).context("standard error is closed")
+}
+
 /// Says why the program ends, and gives the code it ends with.
 pub(crate) fn fail(error: &anyhow::Error) -> ExitCode {
     // Standard error may be closed too; there is nobody left to tell.

@@ -22,10 +22,18 @@ pub(crate) const PEPPER_FILE: &str = "pepper";
 /// Characters of a key's secret: 190 bits.
 const SECRET_CHARS: usize = 32;
 
-/// A new key.
+/// A new development key.
 pub(crate) fn make() -> String {
-    let secret: String = rand::rng().sample_iter(Alphanumeric).take(SECRET_CHARS).map(char::from).collect();
-    format!("tw_dev_{secret}")
+    format!("tw_dev_{}", secret())
+}
+
+/// A new key for the operator of a deployment.
+pub(crate) fn make_operators() -> String {
+    format!("tw_admin_{}", secret())
+}
+
+fn secret() -> String {
+    rand::rng().sample_iter(Alphanumeric).take(SECRET_CHARS).map(char::from).collect()
 }
 
 /// The key kept in `path`; made and kept, readable by its owner alone, if there is none.

@@ -3,7 +3,7 @@
 //! - [`settings`]: the command line and the environment
 //! - [`serve`]: everything in one process: engine, HTTP, page, shutdown
 //! - [`database`]: the embedded DynamoDB engine; [`folder`]: the data folder and its lock
-//! - [`key`]: the development key; [`banner`]: what is printed at the start
+//! - [`keys`]: API keys and tenants; [`key`]: the development key; [`banner`]: what is printed at the start
 //! - [`chat`]: a conversation from the terminal; [`operate`]: locks, dead letters, turns
 //!   as they happen; [`audit`]: who has done what, and erasures; [`client`]: the running
 //!   server they talk to
@@ -18,6 +18,7 @@ mod database;
 mod explain;
 mod folder;
 mod key;
+mod keys;
 mod operate;
 mod serve;
 mod settings;
@@ -30,7 +31,7 @@ use settings::{Cli, Command};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    run(Cli::parse()).await.unwrap_or_else(|error| banner::fail(&error))
+    Box::pin(run(Cli::parse())).await.unwrap_or_else(|error| banner::fail(&error))
 }
 
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -38,6 +39,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve => serve::run(cli.settings).await?,
         Command::Chat(options) => chat::run(&cli.settings, &options).await?,
         Command::Locks { command } => operate::locks(&cli.settings, &command).await?,
+        Command::Keys { command } => keys::keys(&cli.settings, &command).await?,
+        Command::Tenants { command } => keys::tenants(&cli.settings, &command).await?,
         Command::DeadLetters { command } => operate::dead_letters(&cli.settings, &command).await?,
         Command::Audit { command } => audit::run(&cli.settings, &command).await?,
         Command::Erase(options) => audit::erase(&cli.settings, &options).await?,

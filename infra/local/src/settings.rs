@@ -14,6 +14,8 @@ use turnwise_http::edge::Origins;
 use turnwise_providers::catalogue::known;
 use turnwise_providers::{Providers, Settings as ProviderSettings};
 
+use crate::keys::{KeysCommand, TenantsCommand};
+
 /// Most days that a retention may have: ten years. A larger number is a mistake in its unit.
 const MAX_RETENTION_DAYS: i64 = 3653;
 
@@ -42,6 +44,16 @@ pub(crate) enum Command {
     Locks {
         #[command(subcommand)]
         command: LocksCommand,
+    },
+    /// Make, show, change and take back API keys.
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
+    /// Show and change what holds for all keys of a tenant.
+    Tenants {
+        #[command(subcommand)]
+        command: TenantsCommand,
     },
     /// Show turns of queues that ended without an answer, and put them back.
     DeadLetters {

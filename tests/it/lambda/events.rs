@@ -66,6 +66,14 @@ const EVENTS: &[(&str, &str, Expected)] = &[
     ("healthz", "models", Status(200, "ok")),
     ("readyz", "models", Status(200, "ok")),
     ("openapi", "models", Status(200, "/v1/chat")),
+    ("admin-key-create", "admin", Status(201, "\"key\":\"tw_live_ba71cb0f9009_")),
+    ("admin-keys", "admin", Status(200, "\"name\":\"sample\"")),
+    ("admin-key", "admin", Status(200, "\"last_used_at\":null")),
+    ("admin-key-update", "admin", Status(200, "\"daily_usd\":\"0.45\"")),
+    ("admin-key-rotate", "admin", Status(200, "\"key\":\"tw_live_ba71cb0f9009_")),
+    ("admin-key-revoke", "admin", Status(200, "\"status\":\"revoked\"")),
+    ("admin-tenant", "admin", Status(200, "\"version\":0")),
+    ("admin-tenant-update", "admin", Status(200, "\"monthly_usd\":\"20\"")),
     ("admin-locks", "admin", Status(200, "\"data\":[]")),
     ("admin-lock", "admin", Status(200, "\"held\":false")),
     ("admin-release", "admin", Status(409, "lock_not_held")),
@@ -99,10 +107,11 @@ fn read(name: &str) -> Value {
 async fn every_sample_event_is_answered_by_its_function() {
     let (table, queue) = (Table::start().await, Queue::start().await);
     let environment = read(ENVIRONMENT);
-    let digests = environment["Parameters"]["TURNWISE_API_KEYS_SHA256"].as_str().expect("the sample key's digest");
-    let keys = ["TURNWISE_API_KEYS_SHA256", "TURNWISE_ADMIN_KEYS_SHA256"];
+    let keys = ["TURNWISE_API_KEYS_SHA256", "TURNWISE_ADMIN_KEYS_SHA256", "TURNWISE_KEY_PEPPERS"];
     let setup = Setup::of(&table).queue(&queue);
-    let setup = keys.into_iter().fold(setup, |setup, name| setup.with(name, digests));
+    let setup = keys.into_iter().fold(setup, |setup, name| {
+        setup.with(name, environment["Parameters"][name].as_str().expect("the sample keys' settings"))
+    });
 
     let mut function: Option<(&str, Function)> = None;
     for (event, name, expected) in EVENTS {

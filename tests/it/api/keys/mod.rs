@@ -1,7 +1,9 @@
 //! API keys of the table: made, used, changed, taken back.
 
 mod allowed;
+mod foreign;
 mod manage;
+mod matrix;
 mod used;
 
 use http::Method;
