@@ -30,6 +30,7 @@ const VISIBILITY_FACTOR: u64 = 6;
 /// Checks the template as CloudFormation would get it.
 pub(super) fn check(template: &Value) -> Result<()> {
     streams_where_it_should(template)?;
+    preflights_are_answered(template)?;
     roles_are_narrow(template)?;
     functions_are_apart(template)?;
     state_is_safe(template)
@@ -67,6 +68,22 @@ fn streams_where_it_should(template: &Value) -> Result<()> {
         ensure!(timeout_ms == Some(STREAM_TIMEOUT_MS), "{route:?} ends after {timeout_ms:?} ms");
     }
     println!("   {} routes, {} of them stream", routes.len(), streamed.len());
+    Ok(())
+}
+
+/// What browsers ask before a call is answered by the gateway itself, on every path and for the one origin named.
+fn preflights_are_answered(template: &Value) -> Result<()> {
+    const ORIGIN: &str = "/responses/default/responseParameters/method.response.header.Access-Control-Allow-Origin";
+    let routes = routes(template)?;
+    let paths: BTreeSet<_> = routes.keys().map(|(_, path)| path).collect();
+    for path in &paths {
+        let asked = routes.get(&("OPTIONS".to_owned(), (*path).clone()));
+        let integration = asked.with_context(|| format!("nobody answers a preflight of {path}"))?;
+        ensure!(integration["type"] == "mock", "a preflight of {path} starts a function");
+        let origin = integration.pointer(ORIGIN).map(Value::to_string).unwrap_or_default();
+        ensure!(origin.contains("${CorsOrigin}") && !origin.contains('*'), "a preflight of {path} allows {origin}");
+    }
+    println!("   {} paths answer preflights", paths.len());
     Ok(())
 }
 
