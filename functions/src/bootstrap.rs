@@ -6,20 +6,29 @@ use tracing_subscriber::EnvFilter;
 use turnwise_core::fault::Faults;
 use turnwise_engine::Engine;
 use turnwise_http::Access;
+use turnwise_http::edge::Origins;
 use turnwise_store::queue::Queue;
+use turnwise_store::secrets::{self, Secrets};
 use turnwise_store::{Store, client};
 
-use crate::settings::{DEFAULT_LOG, Settings};
+use crate::settings::{self, Settings};
 
 /// Composes the engine and lets `body` run with it until the process ends. Lambda
 /// reports an exit code other than 0 as a function that did not start.
-pub(crate) fn run(body: impl AsyncFnOnce(Engine, Access) -> Result<(), lambda_runtime::Error>) -> ExitCode {
-    let settings = Settings::from_environment();
-    log(settings.as_ref().map_or(DEFAULT_LOG, |settings| &settings.log));
-    match settings.map_err(refuse).and_then(|settings| block_on(settings, body)) {
+pub(crate) fn run(body: impl AsyncFnOnce(Engine, Front) -> Result<(), lambda_runtime::Error>) -> ExitCode {
+    log(&settings::log_of_environment());
+    match block_on(body) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Stopped) => ExitCode::FAILURE,
     }
+}
+
+/// What a function that serves HTTP shows to whom.
+pub(crate) struct Front {
+    /// The keys of the deployment itself.
+    pub(crate) access: Access,
+    /// The pages that may call it from a browser.
+    pub(crate) origins: Origins,
 }
 
 /// The process cannot go on; the log says why.
@@ -30,18 +39,26 @@ fn refuse(faults: Faults) -> Stopped {
     Stopped
 }
 
+fn unread(error: secrets::Error) -> Stopped {
+    tracing::error!(%error, "the secrets cannot be read; nothing was started");
+    Stopped
+}
+
 /// One thread: several start no sooner, and a function has less than one processor
 /// until it has more than 1,769 MB. See `infra/decisions/runtime-flavour.md`.
-fn block_on(
-    settings: Settings,
-    body: impl AsyncFnOnce(Engine, Access) -> Result<(), lambda_runtime::Error>,
-) -> Result<(), Stopped> {
+fn block_on(body: impl AsyncFnOnce(Engine, Front) -> Result<(), lambda_runtime::Error>) -> Result<(), Stopped> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         tracing::error!(%error, "the operating system refused what an async runtime needs");
         Stopped
     })?;
-    let ended = runtime.block_on(async {
+    runtime.block_on(async {
         let sdk = client::cloud().await;
+        // See `infra/decisions/secrets.md`.
+        let secrets = match settings::secrets_path() {
+            Some(path) => Secrets::read(&sdk, &path).await.map_err(unread)?,
+            None => Secrets::default(),
+        };
+        let settings = Settings::from_environment(&secrets).map_err(refuse)?;
         let (store, queue) = (
             Store::new(&sdk, &settings.table),
             Queue::sqs(&sdk, &settings.queue_url, settings.dead_letters_url.as_deref()),
@@ -49,11 +66,11 @@ fn block_on(
         let engine = Engine::new(store, queue, settings.providers).with_calls(settings.calls);
         let engine =
             engine.with_retention(settings.retention).with_peppers(settings.peppers).with_alerts(settings.alerts);
-        body(engine, settings.access).await
-    });
-    ended.map_err(|error| {
-        tracing::error!(%error, "the Lambda runtime ended");
-        Stopped
+        let ended = body(engine, Front { access: settings.access, origins: settings.origins }).await;
+        ended.map_err(|error| {
+            tracing::error!(%error, "the Lambda runtime ended");
+            Stopped
+        })
     })
 }
 

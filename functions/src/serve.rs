@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use lambda_http::request::RequestContext;
 use lambda_http::{Adapter, Request, RequestExt as _};
 use lambda_runtime::Runtime;
 use lambda_runtime::layers::TracingLayer;
@@ -9,7 +10,7 @@ use tower::layer::layer_fn;
 use tower::util::MapRequest;
 use turnwise_engine::clock::Clock;
 use turnwise_http::routes::Function;
-use turnwise_http::{App, Deadline};
+use turnwise_http::{App, Deadline, Source, edge};
 use turnwise_providers::count::{Counter, without_tokenizers};
 
 use crate::bootstrap;
@@ -24,11 +25,13 @@ pub fn serve(function: Function) -> ExitCode {
 /// As [`serve`], with a counter of tokens: only the function that serves the counting routes
 /// pays for the vocabularies of one.
 pub fn serve_counting(function: Function, counter: Counter) -> ExitCode {
-    bootstrap::run(async |engine, access| {
+    bootstrap::run(async |engine, front| {
         let engine = engine.with_counter(counter);
-        let router = turnwise_http::router(App { engine: engine.clone(), access }, &[function]);
+        let app = App { engine: engine.clone(), access: front.access };
+        // API Gateway is reached by HTTPS alone.
+        let router = edge::only_https(edge::open_to(turnwise_http::router(app, &[function]), &front.origins));
         let clock = engine.clock.clone();
-        let service = MapRequest::new(router, move |request| with_deadline(request, &clock));
+        let service = MapRequest::new(router, move |request| with_context(request, &clock));
         match function {
             // Its clients choose by "stream" in the body, so that both kinds of answers
             // leave it in the same way; API Gateway takes them apart.
@@ -47,10 +50,19 @@ pub fn serve_counting(function: Function, counter: Counter) -> ExitCode {
     })
 }
 
-fn with_deadline(mut request: Request, clock: &Clock) -> Request {
+/// What the invocation says of a request: when it has to end, and where it came from.
+fn with_context(mut request: Request, clock: &Clock) -> Request {
     let context = request.lambda_context_ref();
     if let Some(deadline) = context.and_then(|context| deadline(context, clock.now())) {
         request.extensions_mut().insert(Deadline(deadline));
+    }
+    let source = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV1(context)) => context.identity.source_ip.as_deref(),
+        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.as_deref(),
+        Some(_) | None => None,
+    };
+    if let Some(source) = source.and_then(|source| source.parse().ok()) {
+        request.extensions_mut().insert(Source(source));
     }
     request
 }

@@ -9,8 +9,10 @@ use turnwise_core::fault::{Fault, Faults};
 use turnwise_engine::admission::Alerts;
 use turnwise_engine::upstream::policy::CallPolicy;
 use turnwise_http::Access;
+use turnwise_http::edge::Origins;
 use turnwise_providers::webhook::{Reach, Webhooks};
 use turnwise_providers::{Providers, Secret, Settings as ProviderSettings};
+use turnwise_store::secrets::Secrets;
 
 const TABLE: &str = "TURNWISE_TABLE";
 const QUEUE_URL: &str = "TURNWISE_QUEUE_URL";
@@ -22,14 +24,16 @@ const ALERT_WEBHOOK: &str = "TURNWISE_ALERT_WEBHOOK";
 const ALERT_WEBHOOK_SECRET: &str = "TURNWISE_ALERT_WEBHOOK_SECRET";
 const DEFAULT_MODEL: &str = "TURNWISE_DEFAULT_MODEL";
 const RETENTION_DAYS: &str = "TURNWISE_RETENTION_DAYS";
+const CORS_ORIGINS: &str = "TURNWISE_CORS_ORIGINS";
 const BEDROCK: &str = "TURNWISE_BEDROCK";
+const SECRETS_PATH: &str = "TURNWISE_SECRETS_PATH";
 const LOG: &str = "RUST_LOG";
 
 /// What the variables of Amazon Web Services begin with.
 const AWS: &str = "AWS_";
 
 /// What is logged unless `RUST_LOG` says otherwise.
-pub(crate) const DEFAULT_LOG: &str = "info";
+const DEFAULT_LOG: &str = "info";
 
 /// Most days that a retention may have: ten years, which is for ever to most laws. A
 /// larger number is a mistake in its unit.
@@ -52,6 +56,8 @@ pub(crate) struct Settings {
     pub(crate) dead_letters_url: Option<String>,
     /// The keys of the deployment itself.
     pub(crate) access: Access,
+    /// The pages that may call it from a browser.
+    pub(crate) origins: Origins,
     /// What the digests of the table's keys depend on; none where no key is in use.
     pub(crate) peppers: Peppers,
     /// The providers that are configured.
@@ -62,17 +68,15 @@ pub(crate) struct Settings {
     pub(crate) alerts: Alerts,
     /// How long what is said is kept; `None` keeps it for ever.
     pub(crate) retention: Option<Duration>,
-    /// What is logged, in the syntax of `RUST_LOG`.
-    pub(crate) log: String,
 }
 
 impl Settings {
-    /// The environment's.
+    /// The environment's, and what `secrets` has for variables that it leaves out.
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub(crate) fn from_environment() -> Result<Self, Faults> {
-        Self::read(variable)
+    pub(crate) fn from_environment(secrets: &Secrets) -> Result<Self, Faults> {
+        Self::read(over(variable, secrets))
     }
 
     /// What `lookup` finds under the names of the variables. White space around a
@@ -82,7 +86,7 @@ impl Settings {
     /// All that is missing or malformed, each under its variable's name. A fault never
     /// shows a value that may be secret.
     fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Faults> {
-        let find = |name: &str| lookup(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let find = |name: &str| present(lookup(name));
         let mut faults = Faults::default();
         let table = faults.keep(required(TABLE, find(TABLE)));
         let queue_url = required(QUEUE_URL, find(QUEUE_URL)).and_then(|text| url(QUEUE_URL, text));
@@ -95,24 +99,26 @@ impl Settings {
         let providers = providers(find(DEFAULT_MODEL), &lookup, &mut faults);
         let calls = providers.as_ref().map(|providers| CallPolicy::read(&lookup, providers));
         let calls = calls.and_then(|calls| calls.map_err(|found| faults.0.extend(found.0)).ok()).unwrap_or_default();
+        let origins = faults.keep(Origins::parse(CORS_ORIGINS, &find(CORS_ORIGINS).unwrap_or_default()));
         let retention = find(RETENTION_DAYS).map(|text| retention(&text));
         let retention = retention.and_then(|retention| faults.keep(retention)).flatten();
         let alerts = faults.keep(alerts(find(ALERT_WEBHOOK), find(ALERT_WEBHOOK_SECRET)));
-        let log = faults.keep(log(find(LOG)));
-        match (table, queue_url, providers, log) {
-            (Some(table), Some(queue_url), Some(providers), Some(log)) if faults.0.is_empty() => {
+        faults.keep(log(find(LOG)));
+        match (table, queue_url, providers) {
+            (Some(table), Some(queue_url), Some(providers)) if faults.0.is_empty() => {
                 let (peppers, alerts) = (peppers.unwrap_or_default(), alerts.unwrap_or_default());
+                let origins = origins.unwrap_or_default();
                 Ok(Self {
                     table,
                     queue_url,
                     dead_letters_url,
                     access,
+                    origins,
                     peppers,
                     providers,
                     calls,
                     alerts,
                     retention,
-                    log,
                 })
             }
             _ => Err(faults),
@@ -126,6 +132,25 @@ fn alerts(webhook: Option<String>, secret: Option<String>) -> Result<Alerts, Fau
     let checked = webhook.as_deref().map_or(Ok(()), |url| webhooks.check(url));
     checked.map_err(|refused| Fault::new(ALERT_WEBHOOK, refused.to_string()))?;
     Ok(Alerts { webhook, webhooks })
+}
+
+/// Where secrets are in the Parameter Store, if they are there.
+pub(crate) fn secrets_path() -> Option<String> {
+    present(variable(SECRETS_PATH))
+}
+
+/// What is logged as long as the settings are not read, and where they cannot be.
+pub(crate) fn log_of_environment() -> String {
+    log(present(variable(LOG))).unwrap_or_else(|_| DEFAULT_LOG.to_owned())
+}
+
+/// What `lookup` finds; where that is nothing, what `secrets` has.
+fn over(lookup: impl Fn(&str) -> Option<String>, secrets: &Secrets) -> impl Fn(&str) -> Option<String> {
+    move |name| present(lookup(name)).or_else(|| secrets.get(name).map(str::to_owned))
+}
+
+fn present(value: Option<String>) -> Option<String> {
+    value.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
 fn required(name: &str, value: Option<String>) -> Result<String, Fault> {
@@ -220,7 +245,6 @@ mod tests {
         let settings = read(&[(TABLE, " turnwise\n"), (QUEUE_URL, "https://sqs/1/q")]).unwrap();
         assert_eq!(settings.table, "turnwise");
         assert_eq!(settings.queue_url, "https://sqs/1/q");
-        assert_eq!(settings.log, DEFAULT_LOG);
     }
 
     #[test]
@@ -257,6 +281,31 @@ mod tests {
         );
         let told = read(&rows).unwrap_err().to_string();
         assert!(!told.contains("secret") && !told.contains("c2Vj"), "{told}");
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_parameter_store() {
+        let secrets = Secrets::from([("OPENAI_API_KEY", "sk-store"), ("ANTHROPIC_API_KEY", "sk-ant-store")]);
+        let environment = |name: &str| match name {
+            "OPENAI_API_KEY" => Some("sk-environment".to_owned()),
+            // A parameter of the template that was left empty.
+            "ANTHROPIC_API_KEY" => Some(" ".to_owned()),
+            _ => None,
+        };
+        let find = over(environment, &secrets);
+        assert_eq!(find("OPENAI_API_KEY").as_deref(), Some("sk-environment"));
+        assert_eq!(find("ANTHROPIC_API_KEY").as_deref(), Some("sk-ant-store"));
+        assert_eq!(find("XAI_API_KEY"), None);
+    }
+
+    #[test]
+    fn a_provider_is_configured_by_its_key_in_the_parameter_store() {
+        let secrets = Secrets::from([("OPENAI_API_KEY", "sk-store")]);
+        let rows = [(TABLE, "t"), (QUEUE_URL, "https://q")];
+        let find = |name: &str| rows.iter().find(|row| row.0 == name).map(|row| row.1.to_owned());
+        let settings = Settings::read(over(find, &secrets)).unwrap();
+        assert!(settings.providers.configured().any(|provider| provider.name() == "openai"));
+        assert!(!format!("{settings:?}").contains("sk-store"));
     }
 
     #[test]

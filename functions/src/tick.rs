@@ -11,7 +11,7 @@ use crate::bootstrap;
 
 /// Sweeps at each call, until the process ends.
 pub fn tick() -> ExitCode {
-    bootstrap::run(async |engine, _access| {
+    bootstrap::run(async |engine, _| {
         let runtime = Runtime::new(service_fn(move |event| sweep(engine.clone(), event)));
         runtime.layer(TracingLayer::new()).run().await
     })

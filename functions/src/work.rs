@@ -17,7 +17,7 @@ use crate::finish::Finish;
 
 /// Does what the queue says is due, until the process ends.
 pub fn work() -> ExitCode {
-    bootstrap::run(async |engine, _access| {
+    bootstrap::run(async |engine, _| {
         let worker = engine.clone();
         let runtime = Runtime::new(service_fn(move |event| batch(worker.clone(), event)));
         let runtime = runtime.layer(layer_fn(move |inner| Finish::new(inner, engine.clone())));

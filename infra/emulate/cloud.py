@@ -23,6 +23,10 @@ ADMIN_KEY = "tw_admin_sample_0123456789abcdefghijklmnopqrstu"
 KEY_PEPPERS = "1:" + base64.b64encode(b"a pepper for the emulated cloud.").decode()
 ADMINISTRATOR = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}  # the emulator's own words
 DEPLOY_TIMEOUT_S = 120
+SECRETS_PATH = "/turnwise/emulated"
+# What is in the Parameter Store alone. The key's provider is never called.
+SECRETS = {"XAI_API_KEY": "xai-in-the-parameter-store", "TURNWISE_KEY_PEPPERS": KEY_PEPPERS}
+PAGE = "https://page.example"
 
 
 class Cloud:
@@ -84,6 +88,9 @@ def deploy(running, packages):
     s3.put_object(Bucket=BUCKET, Key=TEMPLATE, Body=template.encode())
     say(f"uploaded {TEMPLATE}, {len(template) / 1e3:.0f} KB")
 
+    for name, value in SECRETS.items():
+        running.client("ssm").put_parameter(Name=f"{SECRETS_PATH}/{name}", Value=value, Type="SecureString")
+
     formation = running.client("cloudformation")
     formation.create_stack(
         StackName=STACK,
@@ -91,7 +98,8 @@ def deploy(running, packages):
         Parameters=[
             {"ParameterKey": "ApiKeySha256", "ParameterValue": hashlib.sha256(API_KEY.encode()).hexdigest()},
             {"ParameterKey": "AdminKeySha256", "ParameterValue": hashlib.sha256(ADMIN_KEY.encode()).hexdigest()},
-            {"ParameterKey": "KeyPeppers", "ParameterValue": KEY_PEPPERS},
+            {"ParameterKey": "SecretsPath", "ParameterValue": SECRETS_PATH},
+            {"ParameterKey": "CorsOrigin", "ParameterValue": PAGE},
             {"ParameterKey": "RustLog", "ParameterValue": "debug"},
         ],
         Capabilities=["CAPABILITY_IAM"],

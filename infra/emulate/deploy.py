@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 
-from cloud import ADMIN_KEY, API_KEY, STACK, cloud, deploy, refused
+from cloud import ADMIN_KEY, API_KEY, PAGE, SECRETS, STACK, cloud, deploy, refused
 from http_client import Answer, expect, request
 from processes import ROOT, say, wait_until
 
@@ -73,6 +73,37 @@ def check_access(api):
         expect(public, api.call("GET", public, key=None).status, 200)
     expect("/readyz", api.call("GET", "/readyz").status, 200)
     say("keys are asked for, health is public, the table and the queue are ready")
+
+
+def check_secrets(running, api):
+    """What is in the Parameter Store alone, and in no function's environment or log. Keys of the table need a pepper."""
+    providers = [provider["id"] for provider in api.call("GET", "/v1/providers").json()["data"]]
+    expect("the provider of a key in the Parameter Store is configured", "xai" in providers, True)
+    for function in ("StreamFunction", "ModelsFunction"):
+        for environment in function_processes(function).values():
+            shown = [name for name, value in SECRETS.items() if value in environment.values()]
+            expect(f"secrets in the environment of {function}", shown, [])
+    logs = running.client("logs")
+    for group in logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]:
+        events = logs.filter_log_events(logGroupName=group["logGroupName"])["events"]
+        shown = [name for name, value in SECRETS.items() if any(value in event["message"] for event in events)]
+        expect(f"secrets in {group['logGroupName']}", shown, [])
+    say("secrets are read from the Parameter Store and shown nowhere")
+
+
+def check_pages(api):
+    """What a browser asks before a call, and what it may read of the answer."""
+    asked = {"origin": PAGE, "access-control-request-method": "POST", "access-control-request-headers": "authorization"}
+    for path in ["/v1/chat", "/v1/models", "/admin/locks"]:
+        # The emulator drops the headers of such answers; `cargo xtask validate` looks at them.
+        expect(f"a preflight of {path}", api.call("OPTIONS", path, key=None, **asked).status, 200)
+    answer = api.call("GET", "/v1/models", origin=PAGE)
+    expect("the page that may read", answer.headers.get("access-control-allow-origin"), PAGE)
+    other = api.call("GET", "/v1/models", origin="https://other.example")
+    expect("another page", other.headers.get("access-control-allow-origin"), None)
+    expect("only HTTPS", answer.headers.get("strict-transport-security"), "max-age=31536000")
+    expect("no guessing", answer.headers.get("x-content-type-options"), "nosniff")
+    say("a named page may call from a browser, others may not")
 
 
 def check_turn(api):
@@ -186,12 +217,18 @@ def function_processes(logical_id):
 def check_roles(running, table, queue_url):
     """What the roles keep the functions from doing; what they allow, every other check shows."""
     key = {"pk": {"S": "none"}, "sk": {"S": "none"}}
+    entry = {"pk": {"S": "A#default#20261121#0"}, "sk": {"S": "none"}}
     forbidden = {
         "scan the table": lambda role: role("dynamodb").scan(TableName=table),
         "delete a row": lambda role: role("dynamodb").delete_item(TableName=table, Key=key),
         "write a row": lambda role: role("dynamodb").put_item(TableName=table, Item=key),
         "take a message": lambda role: role("sqs").receive_message(QueueUrl=queue_url),
         "send a message": lambda role: role("sqs").send_message(QueueUrl=queue_url, MessageBody="{}"),
+        # What else is denied for entries is denied by their keys, which the emulator does not look at:
+        # `cargo xtask validate` looks at the statements.
+        "delete an audit entry by a statement": lambda role: role("dynamodb").execute_statement(
+            Statement=f"DELETE FROM \"{table}\" WHERE pk = '{entry['pk']['S']}' AND sk = '{entry['sk']['S']}'"
+        ),
     }
     allowed = {
         "StreamFunction": {"write a row", "delete a row", "send a message"},
@@ -310,13 +347,28 @@ def check_keys(api):
 
 def check_admin(api):
     """What an operator sees, with an administrator's key only."""
-    for path in ["/admin/locks", "/admin/dead-letters", "/admin/turns", "/admin/health"]:
+    for path in ["/admin/locks", "/admin/dead-letters", "/admin/turns", "/admin/health", "/admin/audit"]:
         expect(f"{path} with a user's key", api.call("GET", path).status, 403)
         expect(path, api.call("GET", path, key=ADMIN_KEY).status, 200)
     expect("health", api.call("GET", "/admin/health", key=ADMIN_KEY).json()["status"], "ok")
     release = api.call("POST", "/admin/locks/queued/release", {"reason": "try"}, key=ADMIN_KEY)
     expect("a lock that nobody holds", (release.status, release.json()["error"]["code"]), (409, "lock_not_held"))
     say("locks, dead letters, turns and health, for administrators only")
+
+
+def check_audit(api):
+    """What is done with power over others' data is told, and can be taken along as a file."""
+    said = {"message": "forget me", "session_id": "forgotten", "turn_id": "1"}
+    expect("a turn", api.call("POST", "/v1/chat", said).status, 200)
+    erased = api.call("DELETE", "/admin/conversations/forgotten?reason=asked", key=ADMIN_KEY)
+    expect("its erasure", erased.status, 200)
+    expect("what is left", api.call("GET", "/v1/threads/forgotten", key=ADMIN_KEY).status, 404)
+    export = api.call("GET", "/admin/audit/export?format=csv&subject=forgotten", key=ADMIN_KEY)
+    expect("the export", (export.status, export.headers["content-type"]), (200, "text/csv; charset=utf-8"))
+    expect("its rows", export.body.decode().count(",conversation.erase,forgotten,"), 1)
+    log = api.call("GET", "/admin/audit?limit=2", key=ADMIN_KEY).json()
+    expect("the log", [entry["action"] for entry in log["data"]], ["audit.export", "conversation.erase"])
+    say("an erasure is in the audit log, and so is who took the log along")
 
 
 def check_dead_letters(running, api, queue_url, dead_letter_url):
@@ -356,6 +408,8 @@ def check_all(running, outputs):
     check_gateway_errors(api)
     check_access(api)
     check_models(api)
+    check_secrets(running, api)
+    check_pages(api)
     check_turn(api)
     check_completions(api)
     check_messages(api)
@@ -365,6 +419,7 @@ def check_all(running, outputs):
     check_queued_turns(api)
     check_keys(api)
     check_admin(api)
+    check_audit(api)
     check_timers(running)
     check_dead_letters(running, api, outputs["QueueUrl"], outputs["DeadLetterQueueUrl"])
     check_roles(running, outputs["TableName"], outputs["QueueUrl"])

@@ -69,6 +69,27 @@ async fn dead_letters_are_listed_and_put_back() {
 }
 
 #[tokio::test]
+async fn the_audit_log_is_listed_and_exported_and_a_person_erased() {
+    let provider = ScriptedProvider::start().await;
+    provider.on_text("good", Script::answer("fine"));
+    let (_folder, server) = start(&provider).await;
+    assert_eq!(server.command(&["audit", "list"], PATIENCE).await.unwrap(), "Nothing was done.\n");
+    send(&server, "good").await;
+    until(&server, "good", "COMPLETED").await;
+    assert!(server.command(&["erase", "--user", "owner"], PATIENCE).await.unwrap_err().contains("--reason"));
+    let erased = server.command(&["erase", "--user", "owner", "--reason", "her request"], PATIENCE).await.unwrap();
+    assert_eq!(erased, "1 conversations of owner are erased.\n");
+    let list = server.command(&["audit", "list"], PATIENCE).await.unwrap();
+    assert!(list.contains("SUBJECT") && list.contains("person.erase") && list.contains("her request"), "{list}");
+    let json = server.command(&["audit", "list", "--json", "--action", "person.erase"], PATIENCE).await.unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((json.as_array().map(Vec::len), &json[0]["subject"]), (Some(1), &json!("owner")));
+    let csv = server.command(&["audit", "export", "--format", "csv"], PATIENCE).await.unwrap();
+    assert!(csv.starts_with("id,at,tenant,action") && csv.contains(",person.erase,owner,"), "{csv}");
+    assert!(server.command(&["audit", "list", "--from", "soon"], PATIENCE).await.unwrap_err().contains("from"));
+}
+
+#[tokio::test]
 async fn turns_are_printed_as_they_happen() {
     let (gate, provider) = (Gate::closed(), ScriptedProvider::start().await);
     provider.on_text("bad", Script::refuse(400));

@@ -47,6 +47,15 @@ fn the_template_has_every_route_at_its_function() {
 }
 
 #[test]
+fn the_template_lets_pages_send_the_headers_that_the_router_lets_them_send() {
+    let template: Yaml = serde_yaml_ng::from_str(TEMPLATE).unwrap();
+    let listed = template["Resources"]["Api"]["Properties"]["Cors"]["AllowHeaders"].as_str().unwrap();
+    let listed: BTreeSet<&str> = listed.trim_matches('\'').split(',').collect();
+    let allowed = turnwise_http::edge::allowed_headers();
+    assert_eq!(listed, allowed.iter().map(|name| name.as_str()).collect());
+}
+
+#[test]
 fn the_openapi_document_has_every_route() {
     let document: Value = serde_json::from_str(&openapi::document()).unwrap();
     let mut documented = BTreeSet::new();

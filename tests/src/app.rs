@@ -24,6 +24,7 @@ use turnwise_engine::admission::Alerts;
 use turnwise_engine::clock::Clock;
 use turnwise_engine::random::Random;
 use turnwise_engine::upstream::policy::CallPolicy;
+use turnwise_http::edge::{self, Origins};
 use turnwise_http::routes::Function;
 use turnwise_http::{Access, App, Deadline};
 use turnwise_providers::count::with_tokenizers;
@@ -71,6 +72,7 @@ pub struct TestApp {
 #[derive(Debug, Clone)]
 pub struct Builder {
     access: Access,
+    origins: Origins,
     has_openai: bool,
     retention: Option<Duration>,
     clock: Clock,
@@ -112,6 +114,13 @@ impl Builder {
         let aws = Aws { region: Some("us-east-1".to_owned()), ..Aws::default() };
         let settings = ProviderSettings { key, base_url, aws };
         self.settings.push((provider, settings));
+        self
+    }
+
+    /// Pages of `origins` may call it from a browser.
+    #[must_use]
+    pub fn with_origins(mut self, origins: Origins) -> Self {
+        self.origins = origins;
         self
     }
 
@@ -191,7 +200,7 @@ impl Builder {
         let engine = engine.with_peppers(self.peppers.clone()).with_alerts(self.alerts.clone());
         let engine = engine.with_time_and_chance(self.clock.clone(), Random::from_system());
         let app = App { engine: engine.clone(), access: self.access.clone() };
-        let mut router = turnwise_http::router(app, &Function::ALL);
+        let mut router = edge::open_to(turnwise_http::router(app, &Function::ALL), &self.origins);
         if let Some(time) = self.time {
             let clock = self.clock.clone();
             router = router.layer(map_request(move |mut request: Request| {
@@ -203,7 +212,8 @@ impl Builder {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free loopback port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let listener = listener.tap_io(|socket| socket.set_nodelay(true).expect("a TCP socket takes the option"));
-        let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("serving never fails") });
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let server = tokio::spawn(async move { axum::serve(listener, service).await.expect("serving never fails") });
         let client = http_client().expect("a client");
         TestApp {
             table,
@@ -244,6 +254,7 @@ impl TestApp {
         let (access, clock, calls) = (Access::to_key(KEY), Clock::System, rig::one_call());
         Builder {
             access,
+            origins: Origins::default(),
             has_openai: true,
             retention: None,
             clock,

@@ -5,10 +5,12 @@
 //! - [`database`]: the embedded DynamoDB engine; [`folder`]: the data folder and its lock
 //! - [`keys`]: API keys and tenants; [`key`]: the development key; [`banner`]: what is printed at the start
 //! - [`chat`]: a conversation from the terminal; [`operate`]: locks, dead letters, turns
-//!   as they happen; [`client`]: the running server they talk to
+//!   as they happen; [`audit`]: who has done what, and erasures; [`client`]: the running
+//!   server they talk to
 //! - [`verify`]: whether the providers take our keys
 //! - [`explain`]: what an error means
 
+mod audit;
 mod banner;
 mod chat;
 mod client;
@@ -40,6 +42,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Keys { command } => keys::keys(&cli.settings, &command).await?,
         Command::Tenants { command } => keys::tenants(&cli.settings, &command).await?,
         Command::DeadLetters { command } => operate::dead_letters(&cli.settings, &command).await?,
+        Command::Audit { command } => audit::run(&cli.settings, &command).await?,
+        Command::Erase(options) => audit::erase(&cli.settings, &options).await?,
         Command::Tail(options) => operate::tail(&cli.settings, &options).await?,
         Command::VerifyKeys(options) => return verify::run(&cli.settings, &options).await,
         Command::Explain { name } => explain::run(name.as_deref())?,

@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal as signal_stream};
 use turnwise_core::limits::SHUTDOWN_GRACE;
 use turnwise_engine::{Engine, Receiver};
 use turnwise_http::routes::Function;
-use turnwise_http::{Access, App};
+use turnwise_http::{Access, App, edge};
 use turnwise_providers::count::with_tokenizers;
 use turnwise_store::queue::Queue;
 
@@ -67,7 +67,8 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     }
 
     let app = App { engine: engine.clone(), access: Access::to_key(&key) };
-    let router = turnwise_http::router(app, &Function::ALL).merge(page(&key));
+    let router = turnwise_http::router(app, &Function::ALL).merge(edge::guarded(page(&key)));
+    let router = edge::open_to(router, &settings.origins()?);
     Banner { address: listener.local_addr()?, settings: &settings, key: &key, engine: &engine }.print().await?;
     let sweeping = sweep(engine.clone(), Duration::from_secs(settings.sweep_every_s));
     serve(listener, router, engine, receiver, sweeping).await
@@ -123,7 +124,8 @@ async fn serve(
     });
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let mut stopping = stopped.clone();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
         // The sender lives until the end of this function.
         let _ = stopping.wait_for(|stop| *stop).await;
     });

@@ -11,6 +11,7 @@ use turnwise_core::fault::Faults;
 use turnwise_core::limits::SWEEP_EVERY;
 use turnwise_engine::admission::Alerts;
 use turnwise_engine::upstream::policy::CallPolicy;
+use turnwise_http::edge::Origins;
 use turnwise_providers::catalogue::known;
 use turnwise_providers::webhook::{Reach, Webhooks};
 use turnwise_providers::{Providers, Secret, Settings as ProviderSettings};
@@ -61,6 +62,13 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: DeadLettersCommand,
     },
+    /// Show who has done what, or print it as a file.
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
+    /// Erase all conversations of a person.
+    Erase(EraseOptions),
     /// Print turns as they happen.
     Tail(TailOptions),
     /// Ask every configured provider whether it answers and takes its key: ends with 0 when all
@@ -106,6 +114,61 @@ pub(crate) enum DeadLettersCommand {
         /// Only this turn.
         key: Option<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// The newest entries, newest first.
+    List {
+        #[command(flatten)]
+        options: AuditOptions,
+        /// Most entries.
+        #[arg(long, default_value_t = 50)]
+        limit: u64,
+        /// Print JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// All entries of a range, as a file on standard output; the export is itself an entry.
+    Export {
+        #[command(flatten)]
+        options: AuditOptions,
+        /// One JSON object a line, or a table.
+        #[arg(long, default_value = "jsonl", value_parser = PossibleValuesParser::new(["jsonl", "csv"]))]
+        format: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditOptions {
+    /// The first instant or day: `2026-11-21T16:00:00Z`, `2026-11-21`. A week ago unless given.
+    #[arg(long)]
+    pub(crate) from: Option<String>,
+    /// The instant behind the last, or the last day. Now unless given.
+    #[arg(long)]
+    pub(crate) to: Option<String>,
+    /// Only this action: `key.revoke`.
+    #[arg(long)]
+    pub(crate) action: Option<String>,
+    /// Only what this key did, by its id.
+    #[arg(long)]
+    pub(crate) actor: Option<String>,
+    /// Only what was done to this.
+    #[arg(long)]
+    pub(crate) subject: Option<String>,
+    /// Another tenant's log.
+    #[arg(long)]
+    pub(crate) tenant: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EraseOptions {
+    /// The person.
+    #[arg(long)]
+    pub(crate) user: String,
+    /// Why; it goes to the audit log.
+    #[arg(long)]
+    pub(crate) reason: String,
 }
 
 #[derive(Debug, Args)]
@@ -168,6 +231,10 @@ pub(crate) struct Settings {
     #[arg(long, env = "TURNWISE_RETENTION_DAYS", default_value_t = 0, global = true,
         value_parser = clap::value_parser!(u32).range(..=MAX_RETENTION_DAYS))]
     pub(crate) retention_days: u32,
+    /// Origins of the pages that may call the server from a browser, separated by commas:
+    /// `http://localhost:3000`. None unless given.
+    #[arg(long, env = "TURNWISE_CORS_ORIGINS", default_value = "", global = true)]
+    pub(crate) cors_origins: String,
     /// What a request without a model gets, `provider/model`.
     #[arg(long, env = "TURNWISE_DEFAULT_MODEL", global = true)]
     pub(crate) default_model: Option<String>,
@@ -238,6 +305,14 @@ impl Settings {
         let text = self.key_peppers.as_deref().map(str::trim).filter(|text| !text.is_empty());
         let parsed = text.map(|text| Peppers::parse("TURNWISE_KEY_PEPPERS", text)).transpose();
         parsed.map_err(Faults::from).context("the settings are not valid")
+    }
+
+    /// The pages that may call the server from a browser.
+    ///
+    /// # Errors
+    /// When one of them is no origin.
+    pub(crate) fn origins(&self) -> anyhow::Result<Origins> {
+        Origins::parse("TURNWISE_CORS_ORIGINS", &self.cors_origins).map_err(|fault| anyhow::anyhow!("{fault}"))
     }
 
     /// The fixed development key, if one is set.

@@ -120,6 +120,15 @@ impl Tenant {
     }
 }
 
+/// The person named in `field`, whose conversations stand in one list.
+///
+/// # Errors
+/// A fault for an empty or oversized name, control characters or `#`.
+pub fn person(field: &str, text: &str) -> Result<String, Fault> {
+    check_id(field, text)?;
+    Ok(text.to_owned())
+}
+
 impl AttemptId {
     /// The attempt named by `uuid`.
     #[must_use]

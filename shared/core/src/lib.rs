@@ -17,7 +17,8 @@
 //! - `reader`, `raw`: requests read field by field, and put together as they are written
 //! - [`id`]: names of tenants, conversations, turns, projects
 //! - [`json`]: strict parsing, canonical form; [`digest`]: hashes over it
-//! - [`access`]: who may do what, and how much of it; [`admission`]: whether that much is left
+//! - [`access`]: who may do what, and how much of it; [`admission`]: whether that much is left;
+//!   [`audit`]: who has done what
 //! - [`rate`]: how many requests a minute
 //! - [`category`]: the 12 error categories and 4 severities
 //! - [`catalogue`], [`money`], [`usage`]: models, prices, tokens, exact cost
@@ -31,6 +32,7 @@
 
 pub mod access;
 pub mod admission;
+pub mod audit;
 pub mod catalogue;
 pub mod category;
 pub mod compaction;

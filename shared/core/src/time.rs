@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+/// A day of UTC, which has no others.
+pub const DAY: Duration = Duration::from_secs(24 * 3600);
+
 /// An instant, in whole milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -36,6 +39,21 @@ impl Timestamp {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
+
+    /// The start of the day of UTC that `text` writes as `2026-11-21`.
+    #[must_use]
+    pub fn parse_day(text: &str) -> Option<Self> {
+        let is_day = text.len() == "2026-11-21".len() && text.parse::<jiff::civil::Date>().is_ok();
+        is_day.then(|| Self::parse(&format!("{text}T00:00:00Z"))).flatten()
+    }
+
+    /// The start of its day in UTC.
+    #[must_use]
+    pub fn start_of_day(self) -> Self {
+        Self(self.0 - self.0 % Self::DAY_MILLIS)
+    }
+
+    const DAY_MILLIS: u64 = DAY.as_secs() * 1000;
 
     /// The day of this instant in UTC as `yyyymmdd`.
     #[must_use]
@@ -90,5 +108,15 @@ mod tests {
         assert_eq!(Timestamp(1_795_276_800_000).to_string(), "2026-11-21T16:00:00.000Z");
         assert_eq!(Timestamp(1_795_276_800_000).day(), "20261121");
         assert_eq!(Timestamp(0).to_string(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_day_is_read_as_its_start() {
+        let at = Timestamp(1_795_276_800_000);
+        assert_eq!(Timestamp::parse_day("2026-11-21"), Some(at.start_of_day()));
+        assert_eq!(at.start_of_day().to_string(), "2026-11-21T00:00:00.000Z");
+        for bad in ["", "20261121", "2026-02-30", "2026-11-21T16:00:00Z", "1969-12-31"] {
+            assert_eq!(Timestamp::parse_day(bad), None, "{bad}");
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! Dead letters: turns of a queue that ended without an answer, listed and put back.
 
+use serde_json::json;
+use turnwise_core::audit::Action;
 use turnwise_core::fault::Fault;
 use turnwise_core::id::{AttemptId, TurnKey};
 use turnwise_core::limits::MAX_CONFLICT_RETRIES;
 use turnwise_core::turn::{State, Turn};
-use turnwise_store::{AuditEntry, DeadLetter, DeadLetterPage, ThreadPage};
+use turnwise_store::{DeadLetter, DeadLetterPage, ThreadPage};
 
 use crate::engine::Engine;
 use crate::error::Error;
@@ -77,18 +79,7 @@ impl Engine {
         let tenant = &caller.tenant;
         let now = self.clock.now();
         let attempt = AttemptId::new(self.random.uuid_v7(now));
-        let subject = letter.key.to_string();
-        let audit = AuditEntry {
-            id: self.random.uuid_v7(now),
-            tenant,
-            action: "dead_letter.redrive",
-            subject: &subject,
-            reason: "redriven",
-            by: &caller.api_key,
-            request_id: &caller.request_id,
-            shard: self.random.shard(),
-            at: now,
-        };
+        let entry = self.audit_entry(caller, Action::DeadLetterRedrive, letter.key.to_string());
         for round in 0..=MAX_CONFLICT_RETRIES {
             let (conversation, turn) = tokio::try_join!(
                 self.retry(|_| self.store.conversation(tenant, &letter.key.conversation)),
@@ -102,6 +93,7 @@ impl Engine {
             if conversation.erased || turn.input.is_none() || !matches!(turn.state, State::Failed(_)) {
                 return Ok(false);
             }
+            let turn_status = turn.state.name();
             let back = Turn {
                 attempt: attempt.clone(),
                 attempts: 0,
@@ -110,6 +102,9 @@ impl Engine {
                 state: State::Queued { due: now },
                 ..turn
             };
+            let before = json!({ "status": turn_status, "code": letter.code, "failed_at": letter.failed_at });
+            let after = json!({ "status": back.state.name(), "attempt": back.attempt, "place": back.place });
+            let audit = entry.clone().changed(Some(&before), Some(&after)).detail("code", letter.code.as_str());
             let put = self.retry(|_| self.store.redrive_turn(letter, &back, conversation.queue_tail, &audit)).await?;
             if put {
                 self.hint(tenant, &letter.key, std::time::Duration::ZERO).await;

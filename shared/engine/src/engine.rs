@@ -1,9 +1,10 @@
 //! Everything a use case needs, built once by composition.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use turnwise_core::access::{Grant, Peppers};
+use turnwise_core::audit::Failures;
 use turnwise_core::catalogue::Catalogue;
 use turnwise_core::time::Timestamp;
 use turnwise_providers::Providers;
@@ -58,6 +59,7 @@ pub struct Engine {
     pub(crate) rates: Rates,
     pub(crate) hub: Arc<Hub>,
     pub(crate) health: Health,
+    pub(crate) auth_failures: Arc<Mutex<Failures>>,
 }
 
 impl Engine {
@@ -83,6 +85,7 @@ impl Engine {
             rates: Rates::default(),
             hub: Arc::default(),
             health: Health::default(),
+            auth_failures: Arc::default(),
         }
     }
 

@@ -15,7 +15,8 @@
 //!   of a request that is not made
 //! - [`models`]: what can be asked for, and whether a turn could run
 //! - [`work`]: turns of the queue and turns whose attempts died; [`sweep`]: due rows
-//!   without a message; [`locks`], [`dead_letters`]: what an operator sees and does
+//!   without a message; [`locks`], [`dead_letters`]: what an operator sees and does;
+//!   [`audit`]: what they have done
 //! - [`keys`]: API keys, and who a request comes from; [`tenants`]: what holds for all keys of one
 //! - [`live`]: turns running in this process; [`follow`]: their events as a stream
 //! - [`rates`]: whether a request may come in
@@ -26,6 +27,7 @@
 //! - [`error`]: what a use case can answer instead; [`log_by_severity`]: its line in the log
 
 pub mod admission;
+pub mod audit;
 pub mod clock;
 pub mod conversations;
 mod count;

@@ -1,19 +1,18 @@
 //! The locks of conversations, for people: who holds which, since when, and how one is
 //! taken away.
 
-use turnwise_core::fault::Fault;
+use serde_json::json;
+use turnwise_core::audit::Action;
 use turnwise_core::id::{ConversationId, Tenant};
 use turnwise_core::limits::MAX_CONFLICT_RETRIES;
 use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{Conversation, Holder, Turn};
-use turnwise_store::{AuditEntry, ReleaseLock};
+use turnwise_store::ReleaseLock;
 
+use crate::audit;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::turn::Caller;
-
-/// Longest reason for a forced release, in characters: a sentence or two.
-const MAX_REASON_CHARS: usize = 500;
 
 /// A conversation's lock.
 #[derive(Debug)]
@@ -98,31 +97,17 @@ impl Engine {
         conversation: &ConversationId,
         reason: &str,
     ) -> Result<Lock, Error> {
-        let reason = reason.trim();
-        let chars = reason.chars().count();
-        if chars == 0 || chars > MAX_REASON_CHARS {
-            let message =
-                format!("A reason of 1 to {MAX_REASON_CHARS} characters is required; it goes to the audit log.");
-            return Err(Error::Invalid(Fault::new("reason", message).into()));
-        }
+        let reason = audit::reason(reason)?;
         let tenant = &caller.tenant;
-        let at = self.clock.now();
-        let audit = AuditEntry {
-            id: self.random.uuid_v7(at),
-            tenant,
-            action: "lock.release",
-            subject: conversation.as_str(),
-            reason,
-            by: &caller.api_key,
-            request_id: &caller.request_id,
-            shard: self.random.shard(),
-            at,
-        };
+        let entry = self.audit_entry(caller, Action::LockRelease, conversation.as_str()).because(reason);
         for _ in 0..=MAX_CONFLICT_RETRIES {
             let found = self.conversation_to_lock(tenant, conversation).await?;
             let Some(holder) = found.holder else {
                 return Err(Error::NotHeld { conversation: conversation.to_string() });
             };
+            let before = json!({ "fence": found.fence, "owner": holder.attempt, "turn": holder.turn });
+            let after = json!({ "fence": found.fence + 1, "owner": null, "turn": null });
+            let audit = entry.clone().changed(Some(&before), Some(&after)).detail("turn", holder.turn.as_str());
             let release = ReleaseLock { conversation, fence: found.fence, audit: &audit };
             if self.retry(|_| self.store.release_lock_by_force(&release)).await? {
                 tracing::warn!(lock.conversation = %conversation, lock.turn = %holder.turn, key.id = %caller.api_key,

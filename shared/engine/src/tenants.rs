@@ -1,6 +1,7 @@
 //! What holds for all keys of a tenant.
 
 use turnwise_core::access::TenantSettings;
+use turnwise_core::audit::Action;
 use turnwise_core::fault::Faults;
 use turnwise_core::id::Tenant;
 use turnwise_core::limits::{BUSY_RETRY_AFTER, MAX_CONFLICT_RETRIES};
@@ -37,8 +38,10 @@ impl Engine {
         }
         for round in 0..=MAX_CONFLICT_RETRIES {
             let StoredSettings { settings, version } = self.retry(|_| self.store.tenant_settings(tenant)).await?;
+            let before = settings.clone();
             let changed = StoredSettings { settings: change(settings).map_err(Error::Invalid)?, version };
-            let audit = self.act(caller, tenant, "tenant.update", tenant.as_str(), "");
+            let audit = self.audit_entry_of(caller, tenant, Action::TenantUpdate, tenant.as_str());
+            let audit = audit.changed(Some(&before), Some(&changed.settings));
             let applied = self.retry(|_| self.store.change_tenant_settings(tenant, &changed, &audit)).await?;
             self.key_cache.forget_tenant(tenant);
             if applied {

@@ -16,6 +16,7 @@ use turnwise_engine::keys::Known;
 use crate::app::App;
 use crate::context::RequestContext;
 use crate::error::Error;
+use crate::refused;
 
 /// Who has come in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,10 @@ pub struct Access(Arc<[(Digest, Arc<Grant>)]>);
 /// Digits of a key's digest that name it in logs and ledgers: enough to tell an
 /// operator's few keys apart, too few to help anybody guess.
 const KEY_ID_DIGITS: usize = 8;
+
+/// Longest key that is looked at, in bytes: several times as long as any. A header may be longer
+/// than is worth hashing.
+const MAX_KEY_BYTES: usize = 512;
 
 impl Access {
     /// Accepts the keys with these SHA-256 digests; those of `admins` also under `/admin`.
@@ -96,7 +101,10 @@ pub(crate) async fn require_key(State(app): State<App>, mut request: Request, ne
             request.extensions_mut().insert(principal);
             next.run(request).await
         }
-        Ok(None) => Error::Unauthenticated.into_response(),
+        Ok(None) => {
+            refused::note(&app.engine, &request).await;
+            Error::Unauthenticated.into_response()
+        }
         Err(error) => error.into_response(),
     }
 }
@@ -126,12 +134,13 @@ pub(crate) async fn require_scope(State(scope): State<Scope>, request: Request, 
 
 /// The key of `Authorization: Bearer` or of `x-api-key`: OpenAI's clients send the
 /// one, Anthropic's the other.
-fn presented_key(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn presented_key(headers: &HeaderMap) -> Option<&str> {
     let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
         let (scheme, key) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
     });
-    bearer.or_else(|| headers.get("x-api-key").and_then(|value| value.to_str().ok()))
+    let key = bearer.or_else(|| headers.get("x-api-key").and_then(|value| value.to_str().ok()));
+    key.filter(|key| key.len() <= MAX_KEY_BYTES)
 }
 
 #[cfg(test)]

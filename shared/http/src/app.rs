@@ -6,6 +6,7 @@ use turnwise_engine::Engine;
 
 use crate::access::{self, Access};
 use crate::context;
+use crate::edge::guarded;
 use crate::error::Error;
 use crate::rates;
 use crate::routes::{Entry, Function, ROUTES};
@@ -35,9 +36,10 @@ pub fn router(app: App, functions: &[Function]) -> Router {
     }
     let keyed = keyed.route_layer(middleware::from_fn_with_state(app.clone(), rates::admit));
     let keyed = keyed.route_layer(middleware::from_fn_with_state(app.clone(), access::require_key));
-    open.merge(keyed)
+    let router = open
+        .merge(keyed)
         .fallback(|| async { Error::NoRoute })
         .method_not_allowed_fallback(|| async { Error::NoMethod })
-        .layer(middleware::from_fn_with_state(app.clone(), context::attach))
-        .with_state(app)
+        .layer(middleware::from_fn_with_state(app.clone(), context::attach));
+    guarded(router).with_state(app)
 }

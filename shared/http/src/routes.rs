@@ -17,7 +17,7 @@ pub enum Function {
     Conversations,
     /// Models, health, the OpenAPI document.
     Models,
-    /// Locks, dead letters, health: what an operator sees and does.
+    /// Locks, dead letters, audit log, erasures, health: what an operator sees and does.
     Admin,
 }
 
@@ -387,6 +387,34 @@ pub const ROUTES: &[Route] = &[
         function: Function::Admin,
         entry: Entry::Keyed(Scope::Admin),
         handler: || post(handlers::admin::dead_letters::redrive),
+    },
+    Route {
+        method: "GET",
+        path: "/admin/audit",
+        function: Function::Admin,
+        entry: Entry::Keyed(Scope::Admin),
+        handler: || get(handlers::admin::audit::list_audit),
+    },
+    Route {
+        method: "GET",
+        path: "/admin/audit/export",
+        function: Function::Admin,
+        entry: Entry::Keyed(Scope::Admin),
+        handler: || get(handlers::admin::audit::export_audit),
+    },
+    Route {
+        method: "DELETE",
+        path: "/admin/conversations/{id}",
+        function: Function::Admin,
+        entry: Entry::Keyed(Scope::Admin),
+        handler: || delete(handlers::admin::erase::erase_conversation),
+    },
+    Route {
+        method: "POST",
+        path: "/admin/erase",
+        function: Function::Admin,
+        entry: Entry::Keyed(Scope::Admin),
+        handler: || post(handlers::admin::erase::erase_person),
     },
     Route {
         method: "GET",

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, Update};
 use turnwise_core::access::{ApiKey, KeyId};
+use turnwise_core::audit::Entry;
 use turnwise_core::id::Tenant;
 use turnwise_core::time::Timestamp;
 
-use crate::audit::AuditEntry;
 use crate::client::Store;
 use crate::error::Error;
 use crate::item::{Item, Row, instant, json, number, text};
@@ -51,7 +51,7 @@ impl Store {
     ///
     /// # Errors
     /// When the table does not answer or refuses.
-    pub async fn create_api_key(&self, id: &KeyId, key: &ApiKey, audit: &AuditEntry<'_>) -> Result<bool, Error> {
+    pub async fn create_api_key(&self, id: &KeyId, key: &ApiKey, audit: &Entry) -> Result<bool, Error> {
         let row = Put::builder()
             .table_name(&*self.table)
             .item("pk", text(keys::api_key(id)))
@@ -85,7 +85,7 @@ impl Store {
     ///
     /// # Errors
     /// When the table does not answer or refuses.
-    pub async fn change_api_key(&self, changed: &StoredKey, audit: &AuditEntry<'_>) -> Result<bool, Error> {
+    pub async fn change_api_key(&self, changed: &StoredKey, audit: &Entry) -> Result<bool, Error> {
         let update = Update::builder()
             .table_name(&*self.table)
             .set_key(Some(row_key(&changed.id)))

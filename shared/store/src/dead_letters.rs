@@ -3,11 +3,11 @@
 //! put back.
 
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
+use turnwise_core::audit::Entry;
 use turnwise_core::id::{Tenant, TurnKey};
 use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{Outcome as Fate, State, Turn};
 
-use crate::audit::AuditEntry;
 use crate::begin::as_seen;
 use crate::client::Store;
 use crate::conversation;
@@ -80,9 +80,9 @@ impl Store {
         letter: &DeadLetter,
         turn: &Turn,
         seen_tail: u64,
-        audit: &AuditEntry<'_>,
+        audit: &Entry,
     ) -> Result<bool, Error> {
-        let tenant = audit.tenant;
+        let tenant = &audit.tenant;
         let place = turn.place.unwrap_or(0);
         let row = Put::builder().table_name(&*self.table).set_item(Some(turn_row::write(tenant, turn)?));
         let queue = Update::builder()

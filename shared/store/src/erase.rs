@@ -246,7 +246,7 @@ impl Store {
 
     /// Deletes `rows`, of which only the keys are looked at. What the table leaves over
     /// is sent again, as long as it takes any.
-    async fn delete_rows(&self, rows: Vec<Item>) -> Result<(), Error> {
+    pub(crate) async fn delete_rows(&self, rows: Vec<Item>) -> Result<(), Error> {
         const OPERATION: &str = "erase_rows";
         let mut requests = rows.into_iter().map(delete_request).collect::<Result<Vec<_>, _>>()?;
         while !requests.is_empty() {

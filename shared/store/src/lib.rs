@@ -9,7 +9,7 @@
 //!   `stream_log`, `threads`, `ledger`, `accounts`, `audit`, `upstreams`, `api_keys`, `tenants`,
 //!   `rates`
 //! - [`client`]: how the SDK is set up; [`schema`]: the table's definition
-//! - [`queue`]: the queue, SQS or in process
+//! - [`queue`]: the queue, SQS or in process; [`secrets`]: keys and peppers, from SSM
 //! - [`error`]: what can go wrong, by what the caller can do about it
 
 mod accounts;
@@ -39,6 +39,7 @@ pub mod queue;
 mod rates;
 mod revoke;
 pub mod schema;
+pub mod secrets;
 mod stream_log;
 mod tenants;
 mod threads;
@@ -49,7 +50,7 @@ mod usage;
 
 pub use accounts::{AccountId, AccountWritten};
 pub use api_keys::{KeyPage, StoredKey};
-pub use audit::AuditEntry;
+pub use audit::{AUDIT_SHARDS, AuditFilter, AuditFound, AuditPart};
 pub use begin::{BeginTurn, Begun};
 pub use change::{AddItems, AddedUnderKey, Changed, ReplaceEntry};
 pub use client::Store;

@@ -1,9 +1,9 @@
 //! Locks taken away by people.
 
 use aws_sdk_dynamodb::types::Update;
+use turnwise_core::audit::Entry;
 use turnwise_core::id::ConversationId;
 
-use crate::audit::AuditEntry;
 use crate::client::Store;
 use crate::conversation;
 use crate::error::Error;
@@ -18,7 +18,7 @@ pub struct ReleaseLock<'a> {
     /// The fence it was seen with.
     pub fence: u64,
     /// Who did it and why; its tenant is the conversation's.
-    pub audit: &'a AuditEntry<'a>,
+    pub audit: &'a Entry,
 }
 
 impl Store {
@@ -33,7 +33,7 @@ impl Store {
     pub async fn release_lock_by_force(&self, release: &ReleaseLock<'_>) -> Result<bool, Error> {
         let update = Update::builder()
             .table_name(&*self.table)
-            .set_key(Some(conversation::key(release.audit.tenant, release.conversation)))
+            .set_key(Some(conversation::key(&release.audit.tenant, release.conversation)))
             .update_expression("SET fence = fence + :one, updated_at = :now REMOVE #owner, owner_turn, lease_until")
             .condition_expression("fence = :seen AND attribute_exists(#owner)")
             .expression_attribute_names("#owner", "owner")

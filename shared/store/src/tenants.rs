@@ -2,9 +2,9 @@
 
 use aws_sdk_dynamodb::types::Update;
 use turnwise_core::access::TenantSettings;
+use turnwise_core::audit::Entry;
 use turnwise_core::id::Tenant;
 
-use crate::audit::AuditEntry;
 use crate::client::Store;
 use crate::error::Error;
 use crate::item::{Row, json, number, text};
@@ -43,7 +43,7 @@ impl Store {
         &self,
         tenant: &Tenant,
         changed: &StoredSettings,
-        audit: &AuditEntry<'_>,
+        audit: &Entry,
     ) -> Result<bool, Error> {
         let update = Update::builder()
             .table_name(&*self.table)

@@ -1,6 +1,7 @@
 //! Lists of conversations, by person and by project. A conversation is listed with
 //! its first committed turn.
 
+use aws_sdk_dynamodb::types::Select;
 use turnwise_core::id::{ConversationId, ProjectId, Tenant};
 use turnwise_core::time::Timestamp;
 
@@ -74,6 +75,34 @@ impl Store {
         let threads = page.items().iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let more = page.last_evaluated_key().and_then(|key| key.get("sk")).and_then(|sk| sk.as_s().ok()).cloned();
         Ok(ThreadPage { threads, next: more })
+    }
+
+    /// Conversations in a person's list; of a list longer than one read, those of one read.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn count_threads(&self, tenant: &Tenant, user: &str) -> Result<u64, Error> {
+        let count = self
+            .dynamo
+            .query()
+            .table_name(&*self.table)
+            .consistent_read(true)
+            .select(Select::Count)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(keys::threads_of_user(tenant, user)))
+            .send()
+            .await;
+        let count = count.map_err(|error| Error::from_sdk("count_threads", &error))?;
+        Ok(u64::try_from(count.count()).unwrap_or(0))
+    }
+
+    /// Takes a conversation out of the list of `user` and of its project, where it stands there.
+    /// Idempotent.
+    ///
+    /// # Errors
+    /// As [`Self::erase_some`].
+    pub async fn unlist_row(&self, tenant: &Tenant, user: &str, row: &ThreadRow) -> Result<(), Error> {
+        self.delete_rows(rows(tenant, user, row.project.as_ref(), &row.conversation, row.created_at)).await
     }
 }
 

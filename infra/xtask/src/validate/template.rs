@@ -27,9 +27,19 @@ const STREAM_TIMEOUT_MS: u64 = 900_000;
 /// An event source needs a queue that hides a message for six times its function's timeout.
 const VISIBILITY_FACTOR: u64 = 6;
 
+/// What changes or deletes a row, each judged by itself.
+const REWRITES: [&str; 5] = [
+    "dynamodb:UpdateItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:PartiQLUpdate",
+    "dynamodb:PartiQLDelete",
+];
+
 /// Checks the template as CloudFormation would get it.
 pub(super) fn check(template: &Value) -> Result<()> {
     streams_where_it_should(template)?;
+    preflights_are_answered(template)?;
     roles_are_narrow(template)?;
     functions_are_apart(template)?;
     state_is_safe(template)
@@ -70,6 +80,22 @@ fn streams_where_it_should(template: &Value) -> Result<()> {
     Ok(())
 }
 
+/// What browsers ask before a call is answered by the gateway itself, on every path and for the one origin named.
+fn preflights_are_answered(template: &Value) -> Result<()> {
+    const ORIGIN: &str = "/responses/default/responseParameters/method.response.header.Access-Control-Allow-Origin";
+    let routes = routes(template)?;
+    let paths: BTreeSet<_> = routes.keys().map(|(_, path)| path).collect();
+    for path in &paths {
+        let asked = routes.get(&("OPTIONS".to_owned(), (*path).clone()));
+        let integration = asked.with_context(|| format!("nobody answers a preflight of {path}"))?;
+        ensure!(integration["type"] == "mock", "a preflight of {path} starts a function");
+        let origin = integration.pointer(ORIGIN).map(Value::to_string).unwrap_or_default();
+        ensure!(origin.contains("${CorsOrigin}") && !origin.contains('*'), "a preflight of {path} allows {origin}");
+    }
+    println!("   {} paths answer preflights", paths.len());
+    Ok(())
+}
+
 /// No role may scan, and none may do everything with anything.
 fn roles_are_narrow(template: &Value) -> Result<()> {
     let roles = resources(template, "AWS::IAM::Role")?;
@@ -82,8 +108,36 @@ fn roles_are_narrow(template: &Value) -> Result<()> {
             ensure!(statement["Resource"] != "*", "{name} has a statement about every resource");
         }
     }
-    println!("   {} roles, none of which may scan", roles.len());
+    for (name, role) in &roles {
+        ensure!(
+            keeps_the_audit_log(role),
+            "{name} may write to the table, and change or delete entries of the audit log"
+        );
+    }
+    println!("   {} roles, none of which may scan, or change the audit log", roles.len());
     Ok(())
+}
+
+/// Whether a role that may change or delete rows is denied that for entries of the audit log. Members of a transaction
+/// are judged as the single calls are.
+fn keeps_the_audit_log(role: &Value) -> bool {
+    let all = || role.pointer("/Policies").into_iter().flat_map(statements);
+    let allowed = |action: &str| {
+        all().any(|statement| {
+            let condition = statement["Condition"].to_string();
+            let is_about_others = condition.contains("dynamodb:LeadingKeys") && !condition.contains("\"A#");
+            statement["Effect"] == "Allow" && !is_about_others && strings(&statement["Action"]).contains(&action)
+        })
+    };
+    let by_key = "/Condition/ForAnyValue:StringLike/dynamodb:LeadingKeys";
+    let denied = |action: &str| {
+        all().any(|statement| {
+            let is_about_entries = statement.pointer(by_key).is_some_and(|keys| keys == "A#*");
+            statement["Effect"] == "Deny" && is_about_entries && strings(&statement["Action"]).contains(&action)
+        })
+    };
+    let rewrites = REWRITES.iter().any(|action| allowed(action));
+    !rewrites || REWRITES.iter().all(|action| denied(action))
 }
 
 /// Each function has a role and a log of its own, and the log ends.

@@ -3,18 +3,20 @@
 //! - `create`: a conversation that begins without a turn; its metadata
 //! - `items`: what it holds, as a list of items; `row`: the items of one row
 //! - `change`: items added and deleted, while no turn runs
-//! - `erase`: all that was said in it removed
+//! - `erase`: all that was said in it removed; `erase_by_admin`: for others, and written down
 //! - `same_input`: which of its turns had the same input
 
 mod change;
 mod create;
 mod erase;
+mod erase_by_admin;
 mod items;
 mod row;
 mod same_input;
 
 pub use change::{Added, Addition};
 pub use create::NewConversation;
+pub use erase_by_admin::ErasedPerson;
 pub use items::{ItemPage, ItemQuery, Order};
 pub(crate) use row::places;
 pub use turnwise_store::{Overview, Totals};

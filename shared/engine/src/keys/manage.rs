@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use turnwise_core::access::{Accepted, ApiKey, Budget, KEY_ID_CHARS, KEY_SECRET_CHARS, KeyId, KeyText, Limits, Scopes};
+use turnwise_core::audit::{Action, Entry};
 use turnwise_core::digest::Digest;
 use turnwise_core::fault::{Fault, Faults};
 use turnwise_core::id::Tenant;
 use turnwise_core::limits::MAX_CONFLICT_RETRIES;
 use turnwise_core::time::Timestamp;
-use turnwise_store::{AuditEntry, KeyPage, StoredKey, UsageTotals};
+use turnwise_store::{KeyPage, StoredKey, UsageTotals};
 
 use crate::engine::Engine;
 use crate::error::Error;
@@ -105,7 +106,8 @@ impl Engine {
             digests: vec![Accepted { digest, until: None }],
         };
         spec.clone().apply_to(&mut key);
-        let audit = self.act(caller, tenant, "key.create", id.as_str(), &key.name);
+        let audit = self.audit_entry_of(caller, tenant, Action::KeyCreate, id.as_str()).changed(None, Some(&key));
+        let audit = audit.detail("name", key.name.as_str()).detail("owner", key.owner.as_str());
         if self.retry(|_| self.store.create_api_key(&id, &key, &audit)).await? {
             // A process that was asked for it before it was there remembers that it is not.
             self.key_cache.forget(&id);
@@ -167,7 +169,7 @@ impl Engine {
         id: &KeyId,
         change: impl Fn(KeySpec) -> Result<KeySpec, Faults>,
     ) -> Result<StoredKey, Error> {
-        self.update_key(caller, id, "key.update", "", |key| {
+        self.update_key(caller, id, Action::KeyUpdate, "", |key| {
             change(KeySpec::of(key)).map_err(Error::Invalid)?.apply_to(key);
             Ok(())
         })
@@ -189,7 +191,7 @@ impl Engine {
         let now = self.clock.now();
         let until = now + grace.min(MAX_ROTATION_GRACE);
         let stored = self
-            .update_key(caller, id, "key.rotate", "", |key| {
+            .update_key(caller, id, Action::KeyRotate, "", |key| {
                 key.rotate(digest.clone(), now, until);
                 Ok(())
             })
@@ -208,7 +210,7 @@ impl Engine {
             return Ok(found);
         }
         let now = self.clock.now();
-        self.update_key(caller, id, "key.revoke", reason, |key| {
+        self.update_key(caller, id, Action::KeyRevoke, reason, |key| {
             key.revoked_at = key.revoked_at.or(Some(now));
             Ok(())
         })
@@ -219,19 +221,22 @@ impl Engine {
         &self,
         caller: &Caller,
         id: &KeyId,
-        action: &'static str,
+        action: Action,
         reason: &str,
         change: impl Fn(&mut ApiKey) -> Result<(), Error>,
     ) -> Result<StoredKey, Error> {
         for round in 0..=MAX_CONFLICT_RETRIES {
             let mut stored = self.key(caller, id).await?;
+            let before = stored.key.clone();
             change(&mut stored.key)?;
             let tenant = stored.key.tenant.clone();
-            let audit = self.act(caller, &tenant, action, id.as_str(), reason);
+            let audit = self.audit_entry_of(caller, &tenant, action, id.as_str());
+            let audit = Some(reason).filter(|reason| !reason.is_empty()).into_iter().fold(audit, Entry::because);
+            let audit = audit.changed(Some(&before), Some(&stored.key));
             let changed = self.retry(|_| self.store.change_api_key(&stored, &audit)).await?;
             self.key_cache.forget(id);
             if changed {
-                tracing::info!(key.id = %id, %tenant, by = %caller.api_key, action, "a key was changed");
+                tracing::info!(key.id = %id, %tenant, by = %caller.api_key, %action, "a key was changed");
                 return Ok(StoredKey { version: stored.version + 1, ..stored });
             }
             self.pause(round).await;
@@ -243,29 +248,6 @@ impl Engine {
         let text = KeyText::new(id.clone(), &self.random.alphanumeric(KEY_SECRET_CHARS));
         let digest = self.peppers.digest(&text).ok_or(Error::NoPepper)?;
         Ok((text, digest))
-    }
-
-    /// The line of the audit log for something that `caller` does.
-    pub(crate) fn act<'a>(
-        &self,
-        caller: &'a Caller,
-        tenant: &'a Tenant,
-        action: &'static str,
-        subject: &'a str,
-        reason: &'a str,
-    ) -> AuditEntry<'a> {
-        let at = self.clock.now();
-        AuditEntry {
-            id: self.random.uuid_v7(at),
-            tenant,
-            action,
-            subject,
-            reason,
-            by: &caller.api_key,
-            request_id: &caller.request_id,
-            shard: self.random.shard(),
-            at,
-        }
     }
 }
 

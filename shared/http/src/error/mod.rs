@@ -62,6 +62,9 @@ pub enum Error {
     /// A use case ended without its result.
     #[error(transparent)]
     Engine(#[from] turnwise_engine::Error),
+    /// A file could not be written.
+    #[error("a file could not be written: {0}")]
+    Unwritten(std::io::Error),
     /// Something the service needs does not answer.
     #[error("not ready: {0}")]
     NotReady(String),
@@ -188,6 +191,7 @@ impl Error {
             | Self::NoRoute
             | Self::NoMethod
             | Self::Stream(_)
+            | Self::Unwritten(_)
             | Self::NotReady(_) => (None, false),
         };
         let row = body.category.profile_of(&body.code);
@@ -240,6 +244,7 @@ impl Error {
                 .status(StatusCode::METHOD_NOT_ALLOWED)
                 .code("method_not_allowed"),
             Self::Stream(end) => stream_end(*end),
+            Self::Unwritten(_) => Answer::new(InternalError, InternalError.profile().plain_text()),
             Self::Engine(error) => engine(error),
             Self::NotReady(what) => Answer::new(InternalError, format!("Not ready: {what}."))
                 .status(StatusCode::SERVICE_UNAVAILABLE)

@@ -59,10 +59,11 @@ async fn nesting_has_a_limit() {
         format!("{open},\"x\":{}{}}}", "[".repeat(levels), "]".repeat(levels))
     };
     for path in ROUTES {
-        for levels in [MAX_JSON_DEPTH, 10_000] {
+        for levels in [MAX_JSON_DEPTH, 10_000, 400_000] {
             check_error(&post_raw(&app, path, nested(path, levels)).await, 400, "invalid_request", "body");
         }
     }
+    check_error(&post_raw(&app, ROUTES[0], "[".repeat(MAX_BODY_BYTES)).await, 400, "invalid_request", "body");
     check_untouched(&app).await;
     for path in ROUTES {
         assert_eq!(post_raw(&app, path, nested(path, MAX_JSON_DEPTH - 1)).await.status, 200);

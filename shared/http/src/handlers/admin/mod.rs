@@ -1,7 +1,10 @@
 //! What an operator sees and does, with an administrator's key.
 
 mod allowance;
+pub(crate) mod audit;
+mod audit_format;
 pub(crate) mod dead_letters;
+pub(crate) mod erase;
 pub(crate) mod health;
 pub(crate) mod keys;
 pub(crate) mod locks;

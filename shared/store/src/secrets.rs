@@ -1,0 +1,89 @@
+//! What must not stand in the environment of a function: keys of providers, peppers. They are
+//! read once, when the function starts, from the SSM Parameter Store.
+
+use std::collections::HashMap;
+
+use aws_config::SdkConfig;
+
+/// The values of parameters by the last part of their names. `Debug` shows the names alone.
+#[derive(Clone, Default)]
+pub struct Secrets(HashMap<String, String>);
+
+/// Why secrets could not be read. No error tells a value.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The Parameter Store refused, or did not answer.
+    #[error("the parameters under {path} could not be read: {reason}")]
+    Unread {
+        /// Where they should be.
+        path: String,
+        /// What the service says.
+        reason: String,
+    },
+    /// There is nothing: the path is wrong, or was never filled.
+    #[error("there is no parameter under {path}")]
+    Empty {
+        /// Where they should be.
+        path: String,
+    },
+}
+
+impl Secrets {
+    /// The parameters right under `path`, `/turnwise/production`, decrypted.
+    ///
+    /// # Errors
+    /// When they cannot be read, and when there are none.
+    pub async fn read(sdk: &SdkConfig, path: &str) -> Result<Self, Error> {
+        let client = aws_sdk_ssm::Client::new(sdk);
+        let parameters = client.get_parameters_by_path().path(path).with_decryption(true);
+        let mut pages = parameters.into_paginator().send();
+        let mut found = HashMap::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| {
+                let reason = crate::Error::from_sdk("read_secrets", &error).to_string();
+                Error::Unread { path: path.to_owned(), reason }
+            })?;
+            for parameter in page.parameters() {
+                let name = parameter.name().and_then(|name| name.rsplit('/').next());
+                if let (Some(name), Some(value)) = (name, parameter.value()) {
+                    found.insert(name.to_owned(), value.to_owned());
+                }
+            }
+        }
+        if found.is_empty() { Err(Error::Empty { path: path.to_owned() }) } else { Ok(Self(found)) }
+    }
+
+    /// The value of the parameter called `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut names: Vec<_> = self.0.keys().collect();
+        names.sort();
+        f.debug_tuple("Secrets").field(&names).finish()
+    }
+}
+
+impl<const N: usize> From<[(&str, &str); N]> for Secrets {
+    /// Secrets from elsewhere, for tests.
+    fn from(rows: [(&str, &str); N]) -> Self {
+        Self(rows.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_shown_by_their_names_alone() {
+        let secrets = Secrets::from([("OPENAI_API_KEY", "sk-secret"), ("ANTHROPIC_API_KEY", "sk-other")]);
+        assert_eq!(format!("{secrets:?}"), r#"Secrets(["ANTHROPIC_API_KEY", "OPENAI_API_KEY"])"#);
+        assert_eq!(secrets.get("OPENAI_API_KEY"), Some("sk-secret"));
+        assert_eq!(secrets.get("XAI_API_KEY"), None);
+    }
+}
