@@ -20,5 +20,6 @@ mod memory;
 mod once;
 mod providers;
 mod routes;
+mod security;
 mod units;
 mod verify_keys;

@@ -25,12 +25,12 @@ thread_local! {
 
 /// All that is logged, as lines of JSON.
 #[derive(Debug, Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Captured(Arc<Mutex<Vec<u8>>>);
 
 impl Captured {
     /// Logs of this thread, on which its test's whole runtime runs: ours down to the
     /// last detail, those of the libraries as an operator would have them.
-    fn begin() -> Self {
+    pub(super) fn begin() -> Self {
         static INSTALLED: Once = Once::new();
         INSTALLED.call_once(|| {
             // One subscriber for all threads: what a call site is worth is cached
@@ -48,7 +48,7 @@ impl Captured {
         captured
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 

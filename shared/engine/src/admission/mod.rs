@@ -17,6 +17,7 @@ use turnwise_core::access::Grant;
 use turnwise_core::admission::{
     Account, Ask, Owner, Refusal, Reservation, Rule, TokenLevel, TokensTaken, level, worst_cost,
 };
+use turnwise_core::audit::Action;
 use turnwise_core::id::Tenant;
 use turnwise_core::limits::RESERVATION_MARGIN;
 use turnwise_core::money::PicoUsd;
@@ -38,6 +39,10 @@ const MAX_REMEMBERED: usize = 1_000;
 
 /// How often it is said that limits cannot be asked.
 const WARN_EVERY: Duration = Duration::from_secs(60);
+
+/// How often a process writes down that an account's budget refuses requests: whoever asks
+/// again and again is not to fill the table.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// What a client is told of the limits that its request met.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -101,7 +106,11 @@ pub(super) enum Hindrance {
 /// Accounts as they were seen last. Cheap to clone; clones share them. What is remembered
 /// decides nothing: a write's conditions do, and nobody is refused before a read.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Accounts(Arc<Mutex<HashMap<AccountId, Account>>>, Arc<Mutex<Timestamp>>);
+pub(crate) struct Accounts(
+    Arc<Mutex<HashMap<AccountId, Account>>>,
+    Arc<Mutex<Timestamp>>,
+    Arc<Mutex<HashMap<AccountId, Timestamp>>>,
+);
 
 impl Accounts {
     /// Whether a minute has passed since this was true last.
@@ -112,6 +121,19 @@ impl Accounts {
             *next = now + WARN_EVERY;
         }
         may
+    }
+
+    /// Whether a minute has passed since this was true last of `id`.
+    fn may_tell(&self, id: &AccountId, now: Timestamp) -> bool {
+        let mut told = self.2.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.get(id).is_some_and(|at| now.since(*at) < TELL_EVERY) {
+            return false;
+        }
+        if told.len() >= MAX_REMEMBERED {
+            told.clear();
+        }
+        told.insert(id.clone(), now);
+        true
     }
 
     fn get(&self, id: &AccountId) -> Option<Account> {
@@ -202,7 +224,10 @@ impl Engine {
                 }
                 Ok(Entered::Unasked) => {}
                 Ok(Entered::Downgrade(model)) => hindrances.push(Hindrance::Downgrade(model)),
-                Ok(Entered::Refused(refusal)) => hindrances.push(Hindrance::Error(Error::NotAdmitted(refusal))),
+                Ok(Entered::Refused(refusal)) => {
+                    self.note_refusal(caller, id, &refusal);
+                    hindrances.push(Hindrance::Error(Error::NotAdmitted(refusal)));
+                }
                 Err(error) => hindrances.push(Hindrance::Error(error.into())),
             }
         }
@@ -215,6 +240,27 @@ impl Engine {
                 Err(hindrance)
             }
         }
+    }
+
+    /// Writes down that a budget refuses requests. Nobody waits for it.
+    fn note_refusal(&self, caller: &Caller, id: &AccountId, refusal: &Refusal) {
+        let Refusal::Budget { limit, left, worst, .. } = refusal else { return };
+        if !self.accounts.may_tell(id, self.clock.now()) {
+            return;
+        }
+        let subject = match id.owner {
+            Owner::Key => format!("key {}", id.key),
+            Owner::Tenant => format!("tenant {}", id.tenant),
+        };
+        let entry = self.audit_entry(caller, Action::BudgetRefused, subject);
+        let amounts = [("limit_usd", limit), ("left_usd", left), ("asked_usd", worst)];
+        let entry = amounts.into_iter().fold(entry, |entry, (name, amount)| entry.detail(name, amount.to_string()));
+        let engine = self.clone();
+        self.tasks.spawn(async move {
+            if let Err(error) = engine.append_audit(&entry).await {
+                tracing::warn!(%error, "a budget's refusal could not be written to the audit log");
+            }
+        });
     }
 
     fn hold(&self, caller: &Caller, id: &AccountId, ask: &Ask, account: &Account, is_exact: bool) -> Hold {

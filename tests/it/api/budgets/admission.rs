@@ -73,6 +73,20 @@ async fn a_budget_that_is_used_up_refuses_in_either_standard_and_burns_no_key() 
 }
 
 #[tokio::test]
+async fn a_refusal_is_written_down_once_a_minute() {
+    let app = with_grant(daily(1)).start().await;
+    for _ in 0..3 {
+        check_budget_refused(&app.post(COMPLETIONS, &asking("hello")).await, "this key's day");
+    }
+    app.engine.tasks.idle().await;
+    let told = app.get("/admin/audit?action=budget.refused").await.json();
+    assert_eq!(told["data"].as_array().map(Vec::len), Some(1), "{told}");
+    let entry = &told["data"][0];
+    assert_eq!(entry["detail"]["limit_usd"], "0.000000000001");
+    assert!(entry["subject"].as_str().unwrap().starts_with("key "), "{entry}");
+}
+
+#[tokio::test]
 async fn a_committed_turn_is_replayed_when_its_budget_is_used_up() {
     let app = with_grant(daily(worst("hello"))).start().await;
     let send = |key: &'static str| {

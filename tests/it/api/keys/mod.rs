@@ -1,6 +1,7 @@
 //! API keys of the table: made, used, changed, taken back.
 
 mod allowed;
+mod canary;
 mod foreign;
 mod manage;
 mod matrix;
