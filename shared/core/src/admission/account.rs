@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::period::Period;
 use crate::limits::MAX_RECLAIMED;
+use crate::money::PicoUsd;
 use crate::time::Timestamp;
 
 /// Milliseconds in a minute.
@@ -98,6 +99,13 @@ impl Account {
     /// All of them.
     pub fn fields(&self) -> impl Iterator<Item = (Field, i128)> + '_ {
         self.0.iter().map(|(field, value)| (*field, *value))
+    }
+
+    /// What was spent in the `period` that `now` is in.
+    #[must_use]
+    pub fn spent(&self, period: Period, now: Timestamp) -> PicoUsd {
+        let is_current = self.get(Field::Of(period)) == period.of(now);
+        PicoUsd(if is_current { self.get(Field::Spent(period)) } else { 0 })
     }
 
     /// What requests have reserved, in pico-USD.

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use turnwise_core::access::Grant;
 use turnwise_core::admission::{
-    Account, Ask, Owner, Refusal, Reservation, Rule, TokenLevel, TokensTaken, level, worst_cost,
+    Account, Ask, Owner, Period, Refusal, Reservation, Rule, TokenLevel, TokensTaken, level, worst_cost,
 };
 use turnwise_core::audit::Action;
 use turnwise_core::id::Tenant;
@@ -175,7 +175,33 @@ fn has_budget(grant: &Grant) -> bool {
     [Owner::Key, Owner::Tenant].into_iter().any(|owner| rule(grant, owner).budget.is_set())
 }
 
+/// What was spent of a budget, whether there is one or not any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BudgetUse {
+    /// Today, in UTC.
+    pub day: PicoUsd,
+    /// This month.
+    pub month: PicoUsd,
+    /// What requests that are under way have reserved.
+    pub reserved: PicoUsd,
+}
+
 impl Engine {
+    /// What a tenant, or one of its keys, has spent of its budgets. What was asked for while
+    /// there was no budget is not counted here.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn budget_use(&self, tenant: &Tenant, key: Option<&str>) -> Result<BudgetUse, Error> {
+        let (id, now) = (account_id(tenant, key), self.clock.now());
+        let account = self.retry(|_| self.store.account(&id)).await?;
+        Ok(BudgetUse {
+            day: account.spent(Period::Day, now),
+            month: account.spent(Period::Month, now),
+            reserved: PicoUsd(account.reserved()),
+        })
+    }
+
     /// Lets work in that makes no answer, only input: all its accounts, or none.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ async fn a_key_is_told_once() {
 
     let mut shown = app.get(&format!("/admin/keys/{id}")).await.json();
     assert_eq!(shown.as_object_mut().unwrap().remove("usage").unwrap()["requests"], 0);
+    assert_eq!(shown.as_object_mut().unwrap().remove("budget_used").unwrap()["day_usd"], "0");
     let mut told = made.clone();
     told.as_object_mut().unwrap().remove("key");
     assert_eq!(shown, told);
@@ -190,4 +191,19 @@ async fn a_tenant_keeps_what_is_said_as_long_as_it_says() {
     assert_eq!(rows_expire("usual", None).await, Some(24 * 3600));
     assert_eq!(rows_expire("longer", Some(30)).await, Some(30 * 24 * 3600));
     assert_eq!(rows_expire("for-ever", Some(0)).await, None);
+}
+
+#[tokio::test]
+async fn what_is_spent_of_a_budget_is_shown() {
+    let app = TestApp::start().await;
+    app.post("/admin/tenants/default", &json!({"budget": {"monthly_usd": 5}})).await;
+    let made = make(&app, json!({"name": "paying", "budget": {"daily_usd": 1}})).await;
+    let hello = json!({"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content": "hello"}]});
+    let reply = send(&app, &text(&made), Method::POST, "/v1/chat/completions", Some(&hello)).await;
+    let cost = reply.header("turnwise-cost-usd").to_owned();
+    for path in [format!("/admin/keys/{}", made["id"].as_str().unwrap()), "/admin/tenants/default".to_owned()] {
+        let used = app.get(&path).await.json()["budget_used"].clone();
+        assert_eq!(used, json!({"day_usd": cost, "month_usd": cost, "reserved_usd": "0"}), "{path}");
+    }
+    assert!(cost.parse::<f64>().unwrap() > 0.0);
 }

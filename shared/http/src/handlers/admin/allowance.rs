@@ -7,6 +7,7 @@ use turnwise_core::access::{Budget, Limits};
 use turnwise_core::fault::Faults;
 use turnwise_core::json::kind_of;
 use turnwise_core::money::PicoUsd;
+use turnwise_engine::admission::BudgetUse;
 use utoipa::ToSchema;
 
 /// Longest amount in a request, in USD: what exceeds it is a mistake in its unit.
@@ -41,6 +42,24 @@ pub(crate) struct BudgetBody {
     pub soft_percent: Option<u8>,
     /// The model that answers from there on, `provider/model`.
     pub downgrade_to: Option<String>,
+}
+
+/// What was spent of a budget, in USD. What was asked for without one is not counted here.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BudgetUseBody {
+    /// Today, in UTC.
+    pub day_usd: String,
+    /// This month.
+    pub month_usd: String,
+    /// What requests that are under way have reserved.
+    pub reserved_usd: String,
+}
+
+impl From<BudgetUse> for BudgetUseBody {
+    fn from(used: BudgetUse) -> Self {
+        let BudgetUse { day, month, reserved } = used;
+        Self { day_usd: day.to_string(), month_usd: month.to_string(), reserved_usd: reserved.to_string() }
+    }
 }
 
 impl From<&Limits> for LimitsBody {

@@ -11,7 +11,7 @@ use turnwise_core::id::Tenant;
 use turnwise_engine::StoredSettings;
 use utoipa::ToSchema;
 
-use super::allowance::{BudgetBody, LimitsBody, Over, budget, limits};
+use super::allowance::{BudgetBody, BudgetUseBody, LimitsBody, Over, budget, limits};
 use crate::access::Principal;
 use crate::app::App;
 use crate::body::JsonBody;
@@ -40,6 +40,8 @@ pub(crate) struct TenantBody {
     pub limits: LimitsBody,
     /// What all its keys together may spend.
     pub budget: BudgetBody,
+    /// What all its keys together have spent of it.
+    pub budget_used: BudgetUseBody,
     /// Where alerts about its budgets go; null for the operator's address.
     pub alert_webhook: Option<String>,
     /// Days that what is said is kept; null for the operator's setting, 0 for ever.
@@ -82,7 +84,7 @@ pub(crate) async fn get_tenant(
 ) -> Result<Json<TenantBody>, Error> {
     let tenant = Tenant::parse("tenant", &tenant).map_err(|fault| Error::Invalid(fault.into()))?;
     let stored = app.engine.tenant(&caller(&principal, &context), &tenant).await?;
-    Ok(Json(body(&tenant, &stored)))
+    shown(&app, &tenant, &stored).await
 }
 
 /// Changes what holds for all keys of a tenant; the operator's keys alone may.
@@ -112,7 +114,7 @@ pub(crate) async fn update_tenant(
         Ok(changed)
     };
     let stored = app.engine.change_tenant(&caller(&principal, &context), &tenant, change).await?;
-    Ok(Json(body(&tenant, &stored)))
+    shown(&app, &tenant, &stored).await
 }
 
 fn settings(fields: &Map<String, Value>, before: TenantSettings) -> Result<TenantSettings, Faults> {
@@ -133,15 +135,16 @@ fn settings(fields: &Map<String, Value>, before: TenantSettings) -> Result<Tenan
     Ok(TenantSettings { limits, budget, alert_webhook, retention_days })
 }
 
-fn body(tenant: &Tenant, stored: &StoredSettings) -> TenantBody {
+async fn shown(app: &App, tenant: &Tenant, stored: &StoredSettings) -> Result<Json<TenantBody>, Error> {
     let TenantSettings { limits, budget, alert_webhook, retention_days } = &stored.settings;
-    TenantBody {
+    Ok(Json(TenantBody {
         object: "tenant",
         id: tenant.to_string(),
         limits: LimitsBody::from(limits),
         budget: BudgetBody::from(budget),
+        budget_used: app.engine.budget_use(tenant, None).await?.into(),
         alert_webhook: alert_webhook.clone(),
         retention_days: *retention_days,
         version: stored.version,
-    }
+    }))
 }

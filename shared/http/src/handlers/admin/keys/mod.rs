@@ -16,7 +16,7 @@ use turnwise_engine::StoredKey;
 use turnwise_engine::keys::KeySpec;
 use utoipa::{IntoParams, ToSchema};
 
-use super::allowance::{BudgetBody, LimitsBody};
+use super::allowance::{BudgetBody, BudgetUseBody, LimitsBody};
 use crate::access::Principal;
 use crate::app::App;
 use crate::body::JsonBody;
@@ -74,6 +74,9 @@ pub(crate) struct KeyBody {
     /// key is looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<KeyUsageBody>,
+    /// What was spent of its budget: only where one key is looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget_used: Option<BudgetUseBody>,
 }
 
 /// What the work that a key asked for came to.
@@ -243,7 +246,7 @@ pub(crate) async fn list_keys(
     Ok(Json(KeyList { object: "list", data, has_more: page.next.is_some(), next: page.next }))
 }
 
-/// Shows one key with what it was used for, without its text.
+/// Shows one key with what it was used for and has spent, without its text.
 #[utoipa::path(
     get, path = "/admin/keys/{id}", tag = "admin",
     params(("id" = String, Path, description = "The key's id")),
@@ -270,7 +273,9 @@ pub(crate) async fn get_key(
         cost_usd: totals.cost.to_string(),
         wasted: totals.wasted,
     };
-    Ok(Json(KeyBody { usage: Some(usage), ..KeyBody::told(&stored, None, app.engine.clock.now()) }))
+    let used = app.engine.budget_use(&stored.key.tenant, Some(stored.id.as_str())).await?;
+    let (usage, budget_used) = (Some(usage), Some(used.into()));
+    Ok(Json(KeyBody { usage, budget_used, ..KeyBody::told(&stored, None, app.engine.clock.now()) }))
 }
 
 /// Changes a key. Takes effect at once in this process, within a minute in others.
@@ -384,6 +389,7 @@ impl KeyBody {
             revoked_at: time(key.revoked_at),
             last_used_at: time(stored.last_used_at),
             usage: None,
+            budget_used: None,
         }
     }
 }
