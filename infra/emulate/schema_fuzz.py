@@ -1,6 +1,6 @@
 """Requests that schemathesis makes up from the OpenAPI document: whatever is asked, the answer is one of the document.
 
-    python infra/emulate/schema_fuzz.py [--binary target/release/turnwise] [--seed 1] [--examples 20]
+    python infra/emulate/schema_fuzz.py [--binary target/release/turnwise] [--seed 1] [--examples 10]
 
 Everything is asked with a key of the table that has all scopes, and with the operator's key, at the same time. What
 schemathesis says and counts is left in target/emulate/schema-fuzz.
@@ -24,7 +24,7 @@ PROGRAM = ROOT / "target/tools/schemathesis/bin/schemathesis"
 FOLDER = WORK / "schema-fuzz"
 SCOPES = ["generate", "read", "reports", "admin"]
 REQUEST_TIMEOUT_S = 20  # the longest that something is waited for is 25 s, and nothing here is
-RUN_TIMEOUT_S = 220
+RUN_TIMEOUT_S = 230
 COPIES = 4  # of what can be deleted
 # Outside of /admin the operator's key is a key like any other, whose requests are not worth going through twice.
 OPERATOR_CONFIGURATION = """
@@ -143,7 +143,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--binary", type=pathlib.Path, default=BINARY)
     arguments.add_argument("--seed", type=int, default=1)
-    arguments.add_argument("--examples", type=int, default=20)
+    arguments.add_argument("--examples", type=int, default=10)
     options = arguments.parse_args()
     with local("schema-fuzz", options.binary.resolve()) as running:
         operator = Client(running.url, running.key)

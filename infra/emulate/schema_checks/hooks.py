@@ -26,6 +26,10 @@ def before_load_schema(context, raw_schema):
     for path, operations in raw_schema["paths"].items():
         known = next((ids for prefix, ids in KNOWN.items() if path.startswith(prefix)), {})
         for operation in operations.values():
+            for response in operation["responses"].values():
+                # It would hold every single event against what the document says of the stream as a text.
+                if stream := response.get("content", {}).get("text/event-stream"):
+                    stream.pop("schema", None)
             for parameter in operation.get("parameters", []):
                 parameter["schema"] = HEADERS.get(parameter["name"], parameter["schema"])
                 if parameter["in"] == "path" and parameter["name"] in known:
