@@ -25,7 +25,7 @@ FOLDER = WORK / "schema-fuzz"
 SCOPES = ["generate", "read", "reports", "admin"]
 REQUEST_TIMEOUT_S = 20  # the longest that something is waited for is 25 s, and nothing here is
 RUN_TIMEOUT_S = 230
-COPIES = 4  # of what can be deleted
+COPIES = 4  # of what has an id
 # Outside of /admin the operator's key is a key like any other, whose requests are not worth going through twice.
 OPERATOR_CONFIGURATION = """
 [[operations]]
@@ -72,8 +72,9 @@ def create_known(client, name):
         path = f"/v1/conversations/{conversation['id']}/items"
         known["/v1/conversations"]["id"].append(conversation["id"])
         known["/v1/conversations"]["item"].append(client.post(path, {"items": [item]})["data"][0]["id"])
-        response = client.post("/v1/responses", {"model": "local/echo", "input": f"Response {number}"})
-        known["/v1/responses"]["id"].append(response["id"])
+        # What runs in the background can be cancelled.
+        response = {"model": "local/echo", "input": f"Response {number}", "background": True}
+        known["/v1/responses"]["id"].append(client.post("/v1/responses", response)["id"])
         turn = {"session_id": f"{name}-{number}", "turn_id": "1", "message": f"Turn {number}"}
         known["/v1/threads"]["id"].append(client.post("/v1/chat", turn)["thread_id"])
         known["/v1/turns"]["key"].append(f"{name}-{number}:1")

@@ -10,11 +10,11 @@ OBJECT = {"type": "object"}
 MODEL = {"enum": ["local/echo", "echo", "auto"]}
 TOKENS = {"type": "integer", "minimum": 1, "maximum": 2000}
 METADATA = {"type": "object", "additionalProperties": TEXT, "maxProperties": 3}
-PICTURE = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="
+PICTURE = "data:image/png;base64,iVBORw0KGgo="
 PARAMETERS = {
     "enum": [
         {"type": "object"},
-        {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": ["number", "null"]}}, "required": ["a"]},
+        {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": ["number", "null"]}}},
         {"type": "object", "properties": {"list": {"type": "array", "minItems": 2, "items": {"enum": ["x", None]}}}},
     ]
 }
@@ -44,10 +44,10 @@ PARTS = some(one_of(typed("text", text=TEXT), typed("image_url", image_url=close
 CALL = typed("function", id=NAME, function=closed(["name", "arguments"], name=NAME, arguments=TEXT))
 CHAT_MESSAGE = one_of(
     closed(["role", "content"], role={"enum": ["system", "developer", "user"]}, content=one_of(TEXT, PARTS), name=NAME),
-    closed(["role", "content"], role={"const": "assistant"}, content=one_of(TEXT, {"type": "null"}), tool_calls=some(CALL)),
+    closed(["role", "content"], role={"const": "assistant"}, content=TEXT, tool_calls=some(CALL)),
     closed(["role", "content", "tool_call_id"], role={"const": "tool"}, content=TEXT, tool_call_id=NAME),
 )
-CHAT_TOOL = typed("function", function=closed(["name"], name=NAME, description=TEXT, parameters=PARAMETERS, strict=FLAG))
+CHAT_TOOL = typed("function", function=closed(["name"], name=NAME, description=TEXT, parameters=PARAMETERS))
 CHAT_FORMAT = one_of(
     typed("text"),
     typed("json_object"),
@@ -148,6 +148,7 @@ BODIES = {
 }
 # Fields of bodies that the document does describe, whose values it does not.
 LABEL = {"type": "string", "pattern": "^[a-z]{1,20}$"}
+USD = {"enum": [None, "1.50", "1000"]}
 FIELDS = {
     "AddItems": {"items": some(ITEM, least=1)},
     "KeyRequest": {
@@ -158,8 +159,13 @@ FIELDS = {
         "models": some({"enum": ["local/echo", "local/*"]}),
         "expires_at": {"enum": [None, "2099-01-31T12:00:00Z"]},
     },
+    "EraseRequest": {"user": LABEL, "reason": LABEL},
+    "ReleaseRequest": {"reason": LABEL},
+    "RotateRequest": {"grace_s": {"type": "integer", "minimum": 0, "maximum": 604800}},
     "TenantRequest": {"alert_webhook": {"enum": [None, "https://example.com/alerts"]}},
+    "BudgetBody": {"daily_usd": USD, "monthly_usd": USD, "downgrade_to": {"enum": [None, "local/echo"]}},
     "ChatRequest": {
+        "message": LABEL,
         "model": one_of(MODEL, {"type": "null"}),
         "session_id": NAME,
         "thread_id": {"type": "null"},
@@ -171,8 +177,16 @@ FIELDS = {
     },
     "CreateConversation": {"items": some(ITEM)},
 }
-# Headers, wherever they are named.
-HEADERS = {
+# Headers and fields of queries, wherever they are named.
+VALUES = {
+    "action": {"enum": ["key.create", "tenant.update", "conversation.erase"]},
+    "days": {"type": "integer", "minimum": 1, "maximum": 31},  # a year takes seconds
+    "format": {"enum": ["jsonl", "csv"]},
+    "from": {"enum": ["2026-01-01", "2026-01-01T00:00:00Z"]},
+    "limit": {"type": "integer", "minimum": 1, "maximum": 100},
+    "order": {"enum": ["asc", "desc"]},
+    "reason": LABEL,
+    "to": {"enum": ["2026-02-01", "2026-02-01T00:00:00Z"]},
     "Idempotency-Key": NAME,
     "If-Match": {"enum": ["1", "2"]},
     "Prefer": {"enum": ["wait=1", "respond-async"]},

@@ -9,7 +9,7 @@ import pathlib
 
 import schemathesis
 
-from schema_checks.bodies import BODIES, FIELDS, HEADERS
+from schema_checks.bodies import BODIES, FIELDS, VALUES
 
 KNOWN = json.loads(os.environ["SCHEMA_FUZZ_KNOWN"])  # ids that exist, by the beginning of a path and a parameter
 SPARED = set(json.loads(os.environ["SCHEMA_FUZZ_SPARED"]))  # ids that no request names
@@ -27,16 +27,18 @@ def before_load_schema(context, raw_schema):
         raw_schema["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"] = body
     for path, operations in raw_schema["paths"].items():
         known = next((ids for prefix, ids in KNOWN.items() if path.startswith(prefix)), {})
-        for operation in operations.values():
+        for method, operation in operations.items():
             for response in operation["responses"].values():
                 # It would hold every single event against what the document says of the stream as a text.
                 if stream := response.get("content", {}).get("text/event-stream"):
                     stream.pop("schema", None)
             for parameter in operation.get("parameters", []):
-                parameter["schema"] = HEADERS.get(parameter["name"], parameter["schema"])
+                parameter["schema"] = VALUES.get(parameter["name"], parameter["schema"])
                 if parameter["in"] == "path" and parameter["name"] in known:
-                    ids = {"enum": known[parameter["name"]]}
-                    parameter["schema"] = {"anyOf": [ids, parameter["schema"]]}
+                    # Others come up as what the schema does not allow. The last one may be lost, the rest stays.
+                    *kept, last = known[parameter["name"]]
+                    is_lost = method == "delete" or path.endswith("/revoke")
+                    parameter["schema"] = {"enum": [last] if is_lost or not kept else kept}
 
 
 @schemathesis.hook
