@@ -14,8 +14,9 @@ START_TIMEOUT_S = 60
 class Local:
     """A local runner: its address and key stay the same when it is killed and started again on the same folder."""
 
-    def __init__(self, name):
+    def __init__(self, name, binary):
         self.name = name
+        self.binary = binary
         self.key = DEV_KEY
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -26,7 +27,7 @@ class Local:
     def start(self):
         """Starts it, and waits until it answers."""
         env = {"TURNWISE_PORT": str(self.port), "TURNWISE_DATA_DIR": str(self.data), "TURNWISE_DEV_KEY": self.key}
-        self.process = start(self.name, [BINARY, "serve"], env, "a" if self.process else "w")
+        self.process = start(self.name, [self.binary, "serve"], env, "a" if self.process else "w")
         healthy = f"{self.url}/healthz"
         wait_until(f"{self.name} answers", lambda: answers(healthy), START_TIMEOUT_S, self.process)
 
@@ -36,11 +37,11 @@ class Local:
 
 
 @contextlib.contextmanager
-def local(name):
-    """Runs target/release/turnwise until the block ends; `name` tells its log and its data folder from others."""
-    if not BINARY.exists():
-        sys.exit("error: target/release/turnwise is not built: cargo build --release")
-    running = Local(name)
+def local(name, binary=BINARY):
+    """Runs `binary` until the block ends; `name` tells its log and its data folder from others."""
+    if not binary.exists():
+        sys.exit(f"error: {binary} is not built: cargo build --release")
+    running = Local(name, binary)
     with log_shown(name):
         try:
             running.start()

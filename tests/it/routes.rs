@@ -82,6 +82,17 @@ fn every_documented_parameter_of_a_path_is_in_it() {
 }
 
 #[test]
+fn what_the_openapi_document_refers_to_is_in_it() {
+    let text = openapi::document();
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let references: BTreeSet<&str> =
+        text.split("\"#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let missing: Vec<_> = references.iter().filter(|name| !schemas.contains_key(**name)).collect();
+    assert!(!references.is_empty() && missing.is_empty(), "{missing:?}");
+}
+
+#[test]
 fn the_openapi_document_is_the_checked_in_one() {
     let golden = include_str!("../openapi.json");
     assert!(

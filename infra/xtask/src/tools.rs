@@ -17,11 +17,12 @@ struct Environment {
 }
 
 /// sam checks and packages, emulate runs and calls; they need different versions of botocore. openai-2 has OpenAI's
-/// client of the version before, with what it needs.
-const ENVIRONMENTS: [Environment; 3] = [
+/// client of the version before, with what it needs. schemathesis makes up requests from the OpenAPI document.
+const ENVIRONMENTS: [Environment; 4] = [
     Environment { name: "sam", requirements: "infra/emulate/requirements-sam.txt" },
     Environment { name: "emulate", requirements: "infra/emulate/requirements-emulate.txt" },
     Environment { name: "openai-2", requirements: "infra/emulate/requirements-openai-2.txt" },
+    Environment { name: "schemathesis", requirements: "infra/emulate/requirements-schemathesis.txt" },
 ];
 
 /// Packages for Node.js: playwright-core drives a browser that is installed already, openai is OpenAI's client, which

@@ -1,12 +1,13 @@
 //! The OpenAPI document, from the handlers' own descriptions.
 
+use turnwise_engine::rates::Class;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, HeaderBuilder, ObjectBuilder, Ref, Response, ResponseBuilder, Type};
 use utoipa::{Modify, OpenApi};
 
-use crate::error::Standard;
+use crate::error::{MessageErrorBody, Standard};
 use crate::handlers;
-use crate::routes::ROUTES;
+use crate::routes::{Entry, ROUTES};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -69,8 +70,10 @@ use crate::routes::ROUTES;
         handlers::admin::health::check_health,
         handlers::admin::turns::list_recent_turns,
     ),
+    // What only descriptions of answers name, which are not searched for types.
+    components(schemas(handlers::AcceptedBody, MessageErrorBody)),
     security(("bearer" = []), ("x-api-key" = [])),
-    modifiers(&Keys, &Limits),
+    modifiers(&Keys, &Refusals),
 )]
 struct Document;
 
@@ -86,12 +89,12 @@ impl Modify for Keys {
     }
 }
 
-/// What every operation may answer that is counted.
-struct Limits;
+/// How operations are refused that their own descriptions do not speak of.
+struct Refusals;
 
-impl Modify for Limits {
+impl Modify for Refusals {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        for route in ROUTES.iter().filter(|route| route.class().is_some()) {
+        for route in ROUTES {
             let Some(item) = document.paths.paths.get_mut(route.path) else { continue };
             let operation = match route.method {
                 "GET" => item.get.as_mut(),
@@ -99,26 +102,46 @@ impl Modify for Limits {
                 "DELETE" => item.delete.as_mut(),
                 _ => None,
             };
-            if let Some(operation) = operation {
-                let responses = &mut operation.responses.responses;
-                responses.entry("429".to_owned()).or_insert_with(|| too_many(route.path).into());
+            let Some(operation) = operation else { continue };
+            let mut refusals = Vec::new();
+            if matches!(route.class(), Some(Class::Generate | Class::Embeddings)) {
+                refusals.push(("402", refusal(route.path, "A spending limit is reached")));
+            }
+            if matches!(route.entry, Entry::Keyed(_)) {
+                refusals.push(("403", refusal(route.path, "The key does not have the scope")));
+            }
+            if operation.request_body.is_some() {
+                refusals.push(("413", refusal(route.path, "Too large")));
+            }
+            if route.class().is_some() {
+                refusals.push(("429", too_many(route.path)));
+            }
+            for (status, response) in refusals {
+                operation.responses.responses.entry(status.to_owned()).or_insert_with(|| response.into());
             }
         }
     }
 }
 
-/// The answer to one request too many at `path`.
-fn too_many(path: &str) -> Response {
+/// An error of `path`, in its standard.
+fn refusal(path: &str, description: &str) -> Response {
     let body = match Standard::of(path, &axum::http::HeaderMap::new()) {
         Standard::OpenAi => "ErrorBody",
         Standard::Anthropic => "MessageErrorBody",
     };
-    let retry_after = HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::Integer)));
     ResponseBuilder::new()
-        .description("Too many requests: the limit a minute is reached")
+        .description(description)
         .content("application/json", ContentBuilder::new().schema(Some(Ref::from_schema_name(body))).build())
-        .header("retry-after", retry_after.description(Some("Seconds until there is room for one more")).build())
         .build()
+}
+
+/// The answer to one request too many at `path`.
+fn too_many(path: &str) -> Response {
+    let retry_after = HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::Integer)));
+    let retry_after = retry_after.description(Some("Seconds until there is room for one more")).build();
+    let mut response = refusal(path, "Too many requests: the limit a minute is reached");
+    response.headers.insert("retry-after".to_owned(), retry_after.into());
+    response
 }
 
 /// The document as pretty JSON, with a line feed at its end.

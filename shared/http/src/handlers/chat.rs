@@ -102,7 +102,8 @@ const FOREIGN_FIELDS: [(&str, &str); 2] = [("messages", "message"), ("input", "m
         ("Turnwise-On-Busy" = Option<String>, Header, description = "`wait`, `reject`, `enqueue` or `interrupt`."),
     ),
     responses(
-        (status = 200, description = "The committed turn, or its stream", body = TurnBody),
+        (status = 200, description = "The committed turn, or its stream",
+            content((TurnBody = "application/json"), (String = "text/event-stream"))),
         (status = 404, description = "Unknown model or thread", body = ErrorBody),
         (status = 409, description = "The conversation is busy, or the turn is running", body = ErrorBody),
         (status = 412, description = "The turn has another number", body = ErrorBody),

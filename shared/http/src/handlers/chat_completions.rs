@@ -43,7 +43,8 @@ const ROLES: [&str; 6] = ["system", "developer", "user", "assistant", "tool", "f
         ("Turnwise-Delivery" = Option<String>, Header, description = "`at-least-once` or `at-most-once`."),
     ),
     responses(
-        (status = 200, description = "OpenAI's chat.completion object, or its stream", body = Object),
+        (status = 200, description = "OpenAI's chat.completion object, or its stream",
+            content((Object = "application/json"), (String = "text/event-stream"))),
         (status = 404, description = "Unknown model", body = ErrorBody),
         (status = 409, description = "The same request is running", body = ErrorBody),
         TurnResponses,

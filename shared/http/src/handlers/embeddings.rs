@@ -9,6 +9,7 @@ use turnwise_core::embedding::{Encoding, Request, Written};
 use turnwise_core::usage::Usage;
 use turnwise_engine::embeddings::{Embedded, Embeddings};
 use utoipa::ToSchema;
+use utoipa::openapi::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
 
 use super::caller;
 use crate::access::Principal;
@@ -38,9 +39,19 @@ pub(crate) struct EmbeddingBody {
     pub object: &'static str,
     /// Which input it is of.
     pub index: usize,
-    /// An array of numbers, or a string of base64 over 32-bit little-endian floats.
-    #[schema(value_type = Object)]
+    /// See [`written`].
+    #[schema(schema_with = written)]
     pub embedding: Written,
+}
+
+/// What an embedding is written as, for the OpenAPI document.
+fn written() -> Schema {
+    OneOfBuilder::new()
+        .item(ArrayBuilder::new().items(ObjectBuilder::new().schema_type(Type::Number)))
+        .item(ObjectBuilder::new().schema_type(Type::String))
+        .description(Some("An array of numbers, or a string of base64 over 32-bit little-endian floats."))
+        .build()
+        .into()
 }
 
 /// Tokens of a request for embeddings.

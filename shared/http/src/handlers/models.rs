@@ -2,7 +2,6 @@
 //! theirs.
 
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use turnwise_core::catalogue::Mode;
@@ -13,7 +12,7 @@ use utoipa::ToSchema;
 use crate::access::Principal;
 use crate::app::App;
 use crate::context::RequestContext;
-use crate::error::{Error, ErrorBody, Standard};
+use crate::error::{Error, ErrorBody, MessageErrorBody, Standard};
 use crate::extract::{Params, Segment};
 
 /// OpenAI's list of models.
@@ -83,6 +82,22 @@ pub(crate) struct MessageModelBody {
     pub max_tokens: Option<u64>,
 }
 
+/// The list in either shape.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum AnyModelList {
+    OpenAi(ModelList),
+    Anthropic(MessageModelList),
+}
+
+/// One model in either shape.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum AnyModelBody {
+    OpenAi(ModelBody),
+    Anthropic(MessageModelBody),
+}
+
 /// What Anthropic's clients say of the page they want.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct PageQuery {
@@ -110,7 +125,8 @@ const MAX_PAGE: usize = 1_000;
         ("limit" = Option<usize>, Query, description = "In Anthropic's shape: how many, 1 to 1,000."),
     ),
     responses(
-        (status = 200, description = "The models", body = ModelList),
+        (status = 200, description = "The models", body = AnyModelList),
+        (status = 400, description = "In Anthropic's shape: no such page", body = MessageErrorBody),
         (status = 401, description = "No valid key", body = ErrorBody),
     ),
 )]
@@ -119,18 +135,18 @@ pub(crate) async fn list_models(
     Extension(principal): Extension<Principal>,
     Extension(context): Extension<RequestContext>,
     Params(query): Params<PageQuery>,
-) -> Result<Response, Error> {
+) -> Result<Json<AnyModelList>, Error> {
     let mut models = app.engine.models().await;
     models.retain(|model| principal.grant.may_use(&model.name));
     match context.standard() {
         Standard::OpenAi => {
             let data = models.into_iter().map(body).collect();
-            Ok(Json(ModelList { object: "list", data }).into_response())
+            Ok(Json(AnyModelList::OpenAi(ModelList { object: "list", data })))
         }
         Standard::Anthropic => {
             // Its clients know no others.
             models.retain(|model| model.mode != Some(Mode::Embedding));
-            Ok(Json(page(models, &query)?).into_response())
+            Ok(Json(AnyModelList::Anthropic(page(models, &query)?)))
         }
     }
 }
@@ -143,7 +159,7 @@ pub(crate) async fn list_models(
         ("anthropic-version" = Option<String>, Header, description = "Asks for Anthropic's shape."),
     ),
     responses(
-        (status = 200, description = "The model", body = ModelBody),
+        (status = 200, description = "The model", body = AnyModelBody),
         (status = 401, description = "No valid key", body = ErrorBody),
         (status = 404, description = "No such model", body = ErrorBody),
     ),
@@ -153,15 +169,15 @@ pub(crate) async fn get_model(
     Extension(principal): Extension<Principal>,
     Extension(context): Extension<RequestContext>,
     Segment(id): Segment,
-) -> Result<Response, Error> {
+) -> Result<Json<AnyModelBody>, Error> {
     let model = app.engine.model(&id).await?;
     if !principal.grant.may_use(&model.name) {
         return Err(turnwise_engine::Error::NotFound { what: "model", name: id }.into());
     }
-    match context.standard() {
-        Standard::OpenAi => Ok(Json(body(model)).into_response()),
-        Standard::Anthropic => Ok(Json(message_body(model)).into_response()),
-    }
+    Ok(Json(match context.standard() {
+        Standard::OpenAi => AnyModelBody::OpenAi(body(model)),
+        Standard::Anthropic => AnyModelBody::Anthropic(message_body(model)),
+    }))
 }
 
 /// The page of `models` that `query` asks for.

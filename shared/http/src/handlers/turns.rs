@@ -63,7 +63,8 @@ impl TurnQuery {
         ("Last-Event-ID" = Option<u64>, Header, description = "With `stream`: only the events behind this one."),
     ),
     responses(
-        (status = 200, description = "The turn, or its stream", body = TurnBody),
+        (status = 200, description = "The turn, or its stream",
+            content((TurnBody = "application/json"), (String = "text/event-stream"))),
         (status = 400, description = "Invalid key", body = ErrorBody),
         (status = 401, description = "No valid key", body = ErrorBody),
         (status = 404, description = "No such turn", body = ErrorBody),

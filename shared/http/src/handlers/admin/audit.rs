@@ -160,7 +160,8 @@ pub(crate) async fn list_audit(
     get, path = "/admin/audit/export", tag = "admin", params(ExportQuery),
     responses(
         (status = 200, description = "The entries. In CSV, a cell that a spreadsheet would take for a formula begins \
-            with an apostrophe", body = String, content_type = "application/x-ndjson"),
+            with an apostrophe",
+            content((String = "application/x-ndjson"), (String = "text/csv"))),
         (status = 400, description = "Invalid request, or too many entries", body = ErrorBody),
         (status = 401, description = "No valid key", body = ErrorBody),
         (status = 403, description = "Not an administrator's key, or another tenant's log", body = ErrorBody),

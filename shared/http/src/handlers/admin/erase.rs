@@ -47,6 +47,7 @@ pub(crate) struct EraseBody {
 #[into_params(parameter_in = Query)]
 pub(crate) struct EraseQuery {
     /// For the audit log, 1 to 500 characters.
+    #[param(required = true)]
     reason: Option<String>,
 }
 

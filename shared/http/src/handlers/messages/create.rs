@@ -37,7 +37,8 @@ use crate::sse;
         ("Turnwise-Delivery" = Option<String>, Header, description = "`at-least-once` or `at-most-once`."),
     ),
     responses(
-        (status = 200, description = "Anthropic's message object, or its stream", body = Object),
+        (status = 200, description = "Anthropic's message object, or its stream",
+            content((Object = "application/json"), (String = "text/event-stream"))),
         Refusals,
         Failures,
     ),

@@ -43,7 +43,8 @@ use crate::sse::{self, Resume};
         ("Turnwise-On-Busy" = Option<String>, Header, description = "`wait`, `reject`, `enqueue` or `interrupt`."),
     ),
     responses(
-        (status = 200, description = "OpenAI's response object; of a turn that waits or runs, too, where the client will come back", body = Object),
+        (status = 200, description = "OpenAI's response object; of a turn that waits or runs, too, where the client will come back; or its stream",
+            content((Object = "application/json"), (String = "text/event-stream"))),
         (status = 404, description = "Unknown model, conversation or previous response", body = ErrorBody),
         (status = 409, description = "The conversation is busy, or the same request is running", body = ErrorBody),
         (status = 410, description = "The answer, or the conversation, is no longer kept", body = ErrorBody),

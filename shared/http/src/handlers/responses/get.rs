@@ -56,7 +56,8 @@ impl ResponseQuery {
     get, path = "/v1/responses/{id}", tag = "responses",
     params(("id" = String, Path, description = "The response"), ResponseQuery),
     responses(
-        (status = 200, description = "OpenAI's response object, or its stream", body = Object),
+        (status = 200, description = "OpenAI's response object, or its stream",
+            content((Object = "application/json"), (String = "text/event-stream"))),
         (status = 400, description = "Invalid request", body = ErrorBody),
         (status = 401, description = "No valid key", body = ErrorBody),
         (status = 404, description = "No such response", body = ErrorBody),
