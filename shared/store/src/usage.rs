@@ -1,5 +1,6 @@
 //! The usage counters, summed up.
 
+use futures_util::stream::{self, StreamExt as _};
 use turnwise_core::id::Tenant;
 use turnwise_core::money::PicoUsd;
 use turnwise_core::time::Timestamp;
@@ -32,6 +33,23 @@ pub struct UsageTotals {
     /// Turns whose process had to read it.
     pub memory_misses: u64,
 }
+
+impl UsageTotals {
+    fn add(&mut self, other: &Self) {
+        self.conversations += other.conversations;
+        self.requests += other.requests;
+        self.messages += other.messages;
+        self.input_tokens += other.input_tokens;
+        self.output_tokens += other.output_tokens;
+        self.cost.0 += other.cost.0;
+        self.wasted += other.wasted;
+        self.memory_hits += other.memory_hits;
+        self.memory_misses += other.memory_misses;
+    }
+}
+
+/// Partitions of a sum that are read at once: a year has some 1,500.
+const PARTITIONS_AT_ONCE: usize = 32;
 
 impl Store {
     /// The counters of the days from that of `since` to that of `until`, summed up.
@@ -69,38 +87,47 @@ impl Store {
         since: Timestamp,
         until: Timestamp,
     ) -> Result<UsageTotals, Error> {
-        let mut totals = UsageTotals::default();
+        let mut partitions = Vec::new();
         let mut day = since;
         loop {
-            for shard in 0..keys::DAY_SHARDS {
-                self.add_usage_of(keys::usage(tenant, &day.day(), shard), key, &mut totals).await?;
-            }
+            partitions.extend((0..keys::DAY_SHARDS).map(|shard| keys::usage(tenant, &day.day(), shard)));
             if day.day() == until.day() || day > until {
-                return Ok(totals);
+                break;
             }
             day = day + DAY;
         }
+        let sums: Vec<_> = partitions.into_iter().map(|partition| self.usage_in(partition, key)).collect();
+        let mut sums = stream::iter(sums).buffer_unordered(PARTITIONS_AT_ONCE);
+        let mut totals = UsageTotals::default();
+        while let Some(sum) = sums.next().await {
+            totals.add(&sum?);
+        }
+        Ok(totals)
     }
 
-    async fn add_usage_of(&self, partition: String, key: Option<&str>, totals: &mut UsageTotals) -> Result<(), Error> {
+    async fn usage_in(&self, partition: String, key: Option<&str>) -> Result<UsageTotals, Error> {
+        let mut totals = UsageTotals::default();
         let query = self.dynamo.query().table_name(&*self.table).key_condition_expression("pk = :pk");
         let mut rows = query.expression_attribute_values(":pk", text(partition)).into_paginator().items().send();
         while let Some(row) = rows.next().await {
             let row = row.map_err(|error| Error::from_sdk("usage_totals", &error))?;
-            if key.is_some_and(|key| !keys::is_usage_of(&Row(&row).text("sk").unwrap_or_default(), key)) {
+            let row = Row(&row);
+            if key.is_some_and(|key| !keys::is_usage_of(&row.text("sk").unwrap_or_default(), key)) {
                 continue;
             }
-            let count = |name: &str| Row(&row).maybe_number(name).map(|count| count.unwrap_or(0));
-            totals.conversations += count("conversations")?;
-            totals.requests += count("requests")?;
-            totals.messages += count("messages")?;
-            totals.input_tokens += count("input_tokens")?;
-            totals.output_tokens += count("output_tokens")?;
-            totals.cost.0 += i128::from(count("cost_pico_usd")?);
-            totals.wasted += count("wasted")?;
-            totals.memory_hits += count("memory_hits")?;
-            totals.memory_misses += count("memory_misses")?;
+            let count = |name: &str| row.maybe_number(name).map(|count| count.unwrap_or(0));
+            totals.add(&UsageTotals {
+                conversations: count("conversations")?,
+                requests: count("requests")?,
+                messages: count("messages")?,
+                input_tokens: count("input_tokens")?,
+                output_tokens: count("output_tokens")?,
+                cost: PicoUsd(count("cost_pico_usd")?.into()),
+                wasted: count("wasted")?,
+                memory_hits: count("memory_hits")?,
+                memory_misses: count("memory_misses")?,
+            });
         }
-        Ok(())
+        Ok(totals)
     }
 }

@@ -125,7 +125,7 @@ fn check_request_id(reply: &Reply) {
 /// refused again and again, or requests for a budget, is told in the audit log, and nothing else is.
 async fn check_untouched(app: &TestApp) {
     let mut rows = app.table.rows().await;
-    rows.retain(|row| !["auth.failures", "budget.refused"].contains(&&*turnwise_tests::table::text(row, "action")));
+    rows.retain(|row| !["auth.failures", "budget.refused"].contains(&turnwise_tests::table::text(row, "action")));
     assert_eq!(rows, Vec::new(), "nothing is stored before T1");
     assert_eq!(app.provider.calls(), 0);
 }
