@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use divan::Bencher;
 use tokio::runtime::Runtime;
-use turnwise_core::access::{Grant, Limits};
+use turnwise_core::access::{Budget, Grant, KEY_SECRET_CHARS, KeyId, KeyText, Limits, Peppers, Scopes};
 use turnwise_core::rate::{Bucket, Class, Rate};
 use turnwise_core::time::Timestamp;
 use turnwise_engine::Engine;
 use turnwise_engine::clock::{Clock, Manual};
+use turnwise_engine::keys::KeySpec;
 use turnwise_engine::random::Random;
 use turnwise_engine::rates::Admission;
 use turnwise_store::{BucketId, Store};
@@ -76,6 +77,58 @@ async fn units(limit: u32, share: u64) -> usize {
         rig::pass(&clock, &manual, Duration::from_millis(due_ns / 1_000_000 - passed_ms)).await;
     }
     counting.asked()
+}
+
+/// Who a key is that this process has seen before: its form, the memory, two digests.
+#[divan::bench]
+fn authenticate_warm(bencher: Bencher<'_, '_>) {
+    let (engine, key, _table) = engine_with_key();
+    bencher.bench(|| RUNTIME.block_on(authenticate(&engine, &key)));
+}
+
+/// The same, and a cell of its limit that is in hand.
+#[divan::bench]
+fn authenticate_and_admit_warm(bencher: Bencher<'_, '_>) {
+    let (engine, key, _table) = engine_with_key();
+    let grant = grant(Some(u32::MAX));
+    bencher.bench(|| {
+        RUNTIME.block_on(async {
+            authenticate(&engine, &key).await;
+            admit(&engine, "k", &grant, Class::Generate).await;
+        });
+    });
+}
+
+/// A key of the right form that there is none of, remembered as such.
+#[divan::bench]
+fn refuse_an_unknown_key_warm(bencher: Bencher<'_, '_>) {
+    let (engine, _, _table) = engine_with_key();
+    let unknown = KeyText::new(KeyId::parse("000000000000").unwrap(), &"0".repeat(KEY_SECRET_CHARS));
+    bencher.bench(|| assert!(RUNTIME.block_on(engine.authenticate(unknown.expose())).unwrap().is_none()));
+}
+
+fn engine_with_key() -> (Engine, String, Table) {
+    let table = RUNTIME.block_on(Table::start());
+    let (engine, ..) = engine(&table, table.store());
+    let engine = engine.with_peppers(Peppers::of(b"a pepper of the benchmark, 32 byt"));
+    let spec = KeySpec {
+        name: "bench".to_owned(),
+        owner: "bench".to_owned(),
+        scopes: Scopes::ALL,
+        models: None,
+        limits: Limits::default(),
+        budget: Budget::default(),
+        expires_at: None,
+    };
+    let caller = rig::caller();
+    let created = RUNTIME.block_on(engine.create_key(&caller, &caller.tenant, spec, None)).unwrap();
+    let key = created.text.unwrap().expose().to_owned();
+    RUNTIME.block_on(authenticate(&engine, &key));
+    (engine, key, table)
+}
+
+async fn authenticate(engine: &Engine, key: &str) {
+    assert!(engine.authenticate(key).await.unwrap().is_some());
 }
 
 /// Cells are in hand: next to no request of this limit needs a lease.

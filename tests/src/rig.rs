@@ -42,7 +42,8 @@ pub fn engine(table: &Table, base_url: &str) -> Engine {
 /// # Panics
 /// If it is another clock.
 pub async fn pass(clock: &Clock, manual: &Manual, time: Duration) {
-    let sleeping = clock.sleep(time);
+    // Without the runtime's patience, which tells one task that has much to do to wait.
+    let sleeping = tokio::task::unconstrained(clock.sleep(time));
     tokio::pin!(sleeping);
     // Others may wait for the same moment, and come first.
     while futures_util::poll!(&mut sleeping).is_pending() {
