@@ -4,6 +4,7 @@
 mod bodies;
 mod chat_fields;
 mod completion_fields;
+mod every_route;
 mod fuzz;
 mod ids;
 mod models;
