@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::context::RequestContext;
 use crate::error::Error;
 use crate::refused;
+use crate::routes::{Entry, Route};
 
 /// Who has come in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +91,7 @@ impl Access {
 /// Lets a request with a good key through, as its [`Principal`].
 pub(crate) async fn require_key(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let principal = match presented_key(request.headers()) {
-        Some(key) => who(&app, key).await,
+        Some(key) => who(&app, key, asks_for_work(&request)).await,
         None => Ok(None),
     };
     match principal {
@@ -109,11 +110,22 @@ pub(crate) async fn require_key(State(app): State<App>, mut request: Request, ne
     }
 }
 
+/// Whether the request may cost something. Only then does it matter what holds for all keys of
+/// the tenant, and an operator who looks why the table is away need not ask the table.
+fn asks_for_work(request: &Request) -> bool {
+    let path = request.extensions().get::<MatchedPath>();
+    let route = path.and_then(|path| Route::matching(request.method(), path.as_str()));
+    route.is_none_or(|route| route.entry == Entry::Keyed(Scope::Generate))
+}
+
 /// Who presents `key`: one of the deployment itself, or one of the table.
-async fn who(app: &App, key: &str) -> Result<Option<Principal>, Error> {
+async fn who(app: &App, key: &str, asks_for_work: bool) -> Result<Option<Principal>, Error> {
     let Some(principal) = app.access.principal(key) else {
         return Ok(app.engine.authenticate(key).await?.map(Principal::from));
     };
+    if !asks_for_work {
+        return Ok(Some(principal));
+    }
     let settings = app.engine.settings_of(&principal.tenant).await?;
     let grant = Grant { settings: settings.as_ref().clone(), ..principal.grant.as_ref().clone() };
     Ok(Some(Principal { grant: Arc::new(grant), ..principal }))

@@ -5,7 +5,7 @@ use turnwise_core::json::RawMap;
 use turnwise_store::Entry;
 
 use super::demand::{bounded, most};
-use super::{Admission, Demand, Hindrance, accounts_of, has_budget, not_priced};
+use super::{Admission, Demand, Hindrance, accounts_of, has_budget, is_free, not_priced};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::turn::{Caller, Input};
@@ -43,6 +43,10 @@ impl Engine {
     /// asked.
     pub(crate) async fn admit_work(&self, entrant: &Entrant<'_>) -> Result<Admitted, Error> {
         let Entrant { caller, input, history, is_resumed } = entrant;
+        if is_free(caller) {
+            let chain = self.chain(input, &caller.grant)?;
+            return Ok(Admitted { chain, fields: None, admission: Admission::default() });
+        }
         let asked = self.fitted(&caller.grant, (*input).clone())?;
         if accounts_of(caller).is_empty() {
             return Ok(asked.let_in(Admission::default()));

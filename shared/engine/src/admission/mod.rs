@@ -163,6 +163,12 @@ fn accounts_of(caller: &Caller) -> Vec<AccountId> {
     [Owner::Key, Owner::Tenant].into_iter().filter(|owner| rule(&caller.grant, *owner).holds()).map(id).collect()
 }
 
+/// Whether nothing limits what a request of `caller` may cost or how long its answer may be.
+pub(crate) fn is_free(caller: &Caller) -> bool {
+    let has_clamp = |owner| rule(&caller.grant, owner).limits.max_output_tokens.is_some();
+    accounts_of(caller).is_empty() && ![Owner::Key, Owner::Tenant].into_iter().any(has_clamp)
+}
+
 fn account_key(owner: Owner, caller: &Caller) -> String {
     match owner {
         Owner::Key => caller.api_key.clone(),

@@ -18,8 +18,10 @@ use crate::turn::Caller;
 /// Longest time that the secret before a rotation may stay good: a week of rolling it out.
 pub const MAX_ROTATION_GRACE: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// How far back a key's usage is summed up, before today.
-const USAGE_WINDOW: Duration = Duration::from_secs(29 * 24 * 3600);
+/// Days that a key's usage is summed up over, today among them.
+pub const KEY_USAGE_DAYS: u32 = 30;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// What an administrator says of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,7 +138,7 @@ impl Engine {
     /// When the store does not answer.
     pub async fn key_usage(&self, stored: &StoredKey) -> Result<UsageTotals, Error> {
         let (now, tenant) = (self.clock.now(), &stored.key.tenant);
-        let since = now - USAGE_WINDOW;
+        let since = now - DAY * (KEY_USAGE_DAYS - 1);
         Ok(self.retry(|_| self.store.usage_of_key(tenant, stored.id.as_str(), since, now)).await?)
     }
 

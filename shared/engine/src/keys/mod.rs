@@ -8,4 +8,4 @@ mod manage;
 
 pub use cache::{KEY_CACHE_TTL, KeyCache, Known};
 pub(crate) use manage::check_tenant;
-pub use manage::{Created, KeySpec, MAX_ROTATION_GRACE};
+pub use manage::{Created, KEY_USAGE_DAYS, KeySpec, MAX_ROTATION_GRACE};

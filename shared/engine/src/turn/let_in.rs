@@ -5,7 +5,7 @@ use turnwise_core::turn::{Acquire, Previous, Standing};
 use turnwise_store::Entry;
 
 use super::request::TurnRequest;
-use crate::admission::{Admission, Admitted, Entrant, Spent};
+use crate::admission::{Admission, Admitted, Entrant, Spent, is_free};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::upstream::Chain;
@@ -37,6 +37,11 @@ impl Engine {
             Some(before) if before.version == version => return Ok(before),
             Some(before) => self.leave(&before.admitted.admission, Spent::default()).await,
             None => {}
+        }
+        if is_free(&request.caller) {
+            // The chain is as good as another one.
+            let admitted = Admitted { chain, fields: None, admission: Admission::default() };
+            return Ok(LetIn { admitted, refused: None, version });
         }
         let is_resumed = matches!(acquire.previous, Previous::Lost { .. });
         let is_due = matches!(request.standing, Standing::Head { .. });

@@ -153,3 +153,14 @@ async fn the_table_is_not_written_to_by_who_is_refused() {
     }
     check_untouched(&app).await;
 }
+
+#[tokio::test]
+async fn the_operator_sees_that_the_table_is_away() {
+    let app = TestApp::start().await;
+    app.table.client().delete_table().table_name(TABLE).send().await.unwrap();
+    let health = app.get("/admin/health").await;
+    assert!(health.text().contains("\"table\""), "{}", health.text());
+    assert_eq!(app.get("/v1/models").await.status, 200);
+    // What may cost something asks what holds for the tenant.
+    assert!(app.post("/v1/chat", &question("local/echo")).await.status >= 500);
+}

@@ -13,7 +13,8 @@ use turnwise_core::fault::{Fault, Faults};
 use turnwise_core::id::Tenant;
 use turnwise_core::time::Timestamp;
 use turnwise_engine::StoredKey;
-use turnwise_engine::keys::KeySpec;
+use turnwise_engine::audit::MAX_REASON_CHARS;
+use turnwise_engine::keys::{KEY_USAGE_DAYS, KeySpec};
 use utoipa::{IntoParams, ToSchema};
 
 use super::allowance::{BudgetBody, BudgetUseBody, LimitsBody};
@@ -28,9 +29,6 @@ use crate::params::idempotency_key;
 
 /// What a new key is for unless its request says otherwise.
 const USUAL_SCOPES: [Scope; 2] = [Scope::Generate, Scope::Read];
-
-/// Longest reason for taking a key back, in characters: a sentence or two.
-const MAX_REASON_CHARS: usize = 500;
 
 /// An API key. Its text is told once, by the request that made it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -95,9 +93,6 @@ pub(crate) struct KeyUsageBody {
     /// Answers that were paid for and thrown away; their tokens and cost are among the above.
     pub wasted: u64,
 }
-
-/// Days that a key's usage is summed up over.
-const USAGE_DAYS: u32 = 30;
 
 /// One page of keys, newest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -266,7 +261,7 @@ pub(crate) async fn get_key(
     let stored = app.engine.key(&caller(&principal, &context), &key_id(&id)?).await?;
     let totals = app.engine.key_usage(&stored).await?;
     let usage = KeyUsageBody {
-        days: USAGE_DAYS,
+        days: KEY_USAGE_DAYS,
         requests: totals.requests,
         input_tokens: totals.input_tokens,
         output_tokens: totals.output_tokens,
