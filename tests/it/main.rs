@@ -20,6 +20,7 @@ mod memory;
 mod once;
 mod providers;
 mod routes;
+mod secrets;
 mod security;
 mod units;
 mod verify_keys;

@@ -40,6 +40,7 @@ mod rates;
 mod revoke;
 pub mod schema;
 pub mod secrets;
+mod service;
 mod stream_log;
 mod tenants;
 mod threads;

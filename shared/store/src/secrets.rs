@@ -4,6 +4,10 @@
 use std::collections::HashMap;
 
 use aws_config::SdkConfig;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::service::{Request, Service};
 
 /// The values of parameters by the last part of their names. `Debug` shows the names alone.
 #[derive(Clone, Default)]
@@ -34,20 +38,21 @@ impl Secrets {
     /// # Errors
     /// When they cannot be read, and when there are none.
     pub async fn read(sdk: &SdkConfig, path: &str) -> Result<Self, Error> {
-        let client = aws_sdk_ssm::Client::new(sdk);
-        let parameters = client.get_parameters_by_path().path(path).with_decryption(true);
-        let mut pages = parameters.into_paginator().send();
+        let service = Service::new(sdk, "ssm");
         let mut found = HashMap::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| {
-                let reason = crate::Error::from_sdk("read_secrets", &error).to_string();
+        let mut next = None;
+        loop {
+            let page = read_page(&service, path, next.as_deref()).await.map_err(|error| {
+                let reason = error.to_string();
                 Error::Unread { path: path.to_owned(), reason }
             })?;
-            for parameter in page.parameters() {
-                let name = parameter.name().and_then(|name| name.rsplit('/').next());
-                if let (Some(name), Some(value)) = (name, parameter.value()) {
-                    found.insert(name.to_owned(), value.to_owned());
-                }
+            for parameter in page.parameters {
+                let name = parameter.name.rsplit('/').next().unwrap_or_default();
+                found.insert(name.to_owned(), parameter.value);
+            }
+            next = page.next_token;
+            if next.is_none() {
+                break;
             }
         }
         if found.is_empty() { Err(Error::Empty { path: path.to_owned() }) } else { Ok(Self(found)) }
@@ -58,6 +63,43 @@ impl Secrets {
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
+}
+
+/// What `GetParametersByPath` answers.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Page {
+    #[serde(default)]
+    parameters: Vec<Parameter>,
+    next_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Parameter {
+    name: String,
+    value: String,
+}
+
+async fn read_page(service: &Service<'_>, path: &str, next: Option<&str>) -> Result<Page, crate::Error> {
+    let mut body = json!({"Path": path, "WithDecryption": true});
+    if let Some(next) = next {
+        body["NextToken"] = json!(next);
+    }
+    let answer = service.send(Request {
+        operation: "read_secrets",
+        method: "POST",
+        path: "/".to_owned(),
+        headers: vec![
+            ("content-type", "application/x-amz-json-1.1".to_owned()),
+            ("x-amz-target", "AmazonSSM.GetParametersByPath".to_owned()),
+        ],
+        body: body.to_string().into_bytes(),
+    });
+    // The reason without the text, which holds the values.
+    serde_json::from_slice(&answer.await?).map_err(|error| {
+        crate::Error::corrupt(format!("the answer of the Parameter Store, at column {}", error.column()))
+    })
 }
 
 impl std::fmt::Debug for Secrets {
