@@ -73,7 +73,7 @@ pub enum Operation {
     Fail,
     /// A ledger line by itself.
     Ledger,
-    /// A heartbeat.
+    /// A heartbeat, or what the fleet is told of a breaker.
     Heartbeat,
     /// A batch of the stream log.
     Log,
@@ -132,7 +132,7 @@ impl Operation {
         match target.rsplit('.').next().unwrap_or_default() {
             "Query" if body["IndexName"].is_string() => Self::Sweep,
             "Query" | "GetItem" => Self::Read,
-            "UpdateItem" => Self::Heartbeat,
+            "UpdateItem" | "DeleteItem" => Self::Heartbeat,
             "PutItem" => Self::Log,
             "TransactWriteItems" => Self::of_transaction(body),
             other => panic!("the engine sends no {other}"),
