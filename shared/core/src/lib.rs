@@ -22,6 +22,7 @@
 //! - [`rate`]: how many requests a minute
 //! - [`category`]: the 12 error categories and 4 severities
 //! - [`catalogue`], [`money`], [`usage`]: models, prices, tokens, exact cost
+//! - [`route`]: how complex a request looks, and which model is asked
 //! - [`upstream`]: how often providers are called, how long, and when not
 //! - [`tokens`]: how many tokens a request is, before anybody has counted them
 //! - [`limits`]: every limit, with its reason
@@ -55,6 +56,7 @@ pub mod rate;
 mod raw;
 mod reader;
 pub mod rebuild;
+pub mod route;
 pub mod time;
 pub mod tokens;
 pub mod turn;

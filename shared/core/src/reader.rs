@@ -55,6 +55,18 @@ impl<'a> Reader<'a> {
         &self.path
     }
 
+    /// The names of its fields.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'a String> {
+        self.fields.keys()
+    }
+
+    /// A fault for each field that is not one of `known`.
+    pub(crate) fn only(&self, known: &[&str], faults: &mut Faults) {
+        for name in self.fields.keys().filter(|name| !known.contains(&name.as_str())) {
+            faults.add(self.at(name), format!("There is no such field; there are {}.", known.join(", ")));
+        }
+    }
+
     /// A field that is there and not null.
     pub(crate) fn value(&self, name: &str) -> Option<&'a Value> {
         self.fields.get(name).filter(|value| !value.is_null())
