@@ -98,6 +98,7 @@ pub fn request(conversation: &str, turn: &str, text: &str, model: &str) -> TurnR
             api_key: "01234567".to_owned(),
             user: "owner".to_owned(),
             stream: false,
+            task: None,
             needs_text: false,
         },
         background: false,

@@ -21,8 +21,9 @@
 //!   [`audit`]: who has done what
 //! - [`rate`]: how many requests a minute
 //! - [`category`]: the 12 error categories and 4 severities
-//! - [`catalogue`], [`money`], [`usage`]: models, prices, tokens, exact cost
 //! - [`route`]: how complex a request looks, and which model is asked
+//! - [`catalogue`], [`money`], [`usage`]: models, prices, tokens, exact cost; [`ledger`]: what was paid, line by
+//!   line and summed up; [`task`]: what it was for
 //! - [`upstream`]: how often providers are called, how long, and when not
 //! - [`tokens`]: how many tokens a request is, before anybody has counted them
 //! - [`limits`]: every limit, with its reason
@@ -46,6 +47,7 @@ pub mod generation;
 pub mod id;
 pub mod items;
 pub mod json;
+pub mod ledger;
 pub mod limits;
 pub mod messages;
 pub mod money;
@@ -57,6 +59,7 @@ mod raw;
 mod reader;
 pub mod rebuild;
 pub mod route;
+pub mod task;
 pub mod time;
 pub mod tokens;
 pub mod turn;

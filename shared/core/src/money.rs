@@ -94,6 +94,12 @@ impl Price {
     /// The exact cost of `usage` at this price.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> PicoUsd {
+        self.meters(usage).total()
+    }
+
+    /// The same, by what is charged.
+    #[must_use]
+    pub fn meters(&self, usage: &Usage) -> Meters {
         let tier = self.long_context.filter(|tier| usage.total_input() > tier.above_input_tokens);
         let input = tier.and_then(|tier| tier.input).unwrap_or(self.input);
         let output = tier.and_then(|tier| tier.output).unwrap_or(self.output);
@@ -103,14 +109,41 @@ impl Price {
         let cache_write = tier_write.or(self.cache_write).unwrap_or(input);
         let cache_write_1h = tier_write.or(self.cache_write_1h).unwrap_or(cache_write);
 
-        let times = |tokens: u64, price: i128| i128::from(tokens) * price;
-        PicoUsd(
-            times(usage.input, input)
-                + times(usage.cache_write, cache_write)
-                + times(usage.cache_write_1h, cache_write_1h)
-                + times(usage.cache_read, cache_read)
-                + times(usage.total_output(), output),
-        )
+        let times = |tokens: u64, price: i128| PicoUsd(i128::from(tokens) * price);
+        Meters {
+            input: times(usage.input, input),
+            cache_read: times(usage.cache_read, cache_read),
+            cache_write: times(usage.cache_write, cache_write),
+            cache_write_1h: times(usage.cache_write_1h, cache_write_1h),
+            output: times(usage.output, output),
+            reasoning: times(usage.reasoning, output),
+        }
+    }
+}
+
+/// A cost by what is charged: one amount for each bucket of [`Usage`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Meters {
+    /// For uncached input tokens.
+    pub input: PicoUsd,
+    /// For input tokens read from the prompt cache.
+    pub cache_read: PicoUsd,
+    /// For input tokens written to the prompt cache for minutes.
+    pub cache_write: PicoUsd,
+    /// For input tokens written to the prompt cache for an hour.
+    pub cache_write_1h: PicoUsd,
+    /// For output tokens that are text.
+    pub output: PicoUsd,
+    /// For tokens of reasoning.
+    pub reasoning: PicoUsd,
+}
+
+impl Meters {
+    /// The whole cost.
+    #[must_use]
+    pub const fn total(&self) -> PicoUsd {
+        let input = self.input.0 + self.cache_read.0 + self.cache_write.0 + self.cache_write_1h.0;
+        PicoUsd(input + self.output.0 + self.reasoning.0)
     }
 }
 

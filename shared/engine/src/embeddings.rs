@@ -5,21 +5,22 @@ use std::sync::Arc;
 use turnwise_core::category::Category;
 use turnwise_core::embedding::Request;
 use turnwise_core::id::AttemptId;
+use turnwise_core::ledger::{Origin, Phase, Work};
 use turnwise_core::limits::EMBEDDING_TIMEOUT;
 use turnwise_core::money::PicoUsd;
+use turnwise_core::task::Task;
 use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{Delivery, Failure, Outcome};
 use turnwise_core::upstream::{Budget, Next};
 pub use turnwise_providers::Embeddings;
 use turnwise_providers::{EmbedCall, Resolved};
-use turnwise_store::Phase;
 
 use crate::admission::{Admission, Spent};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::ledger::Charge;
 use crate::turn::{Caller, Facts, failure, must_end_by};
-use crate::upstream::{Broken, Stop, check_allowed, miss};
+use crate::upstream::{Broken, Effort, Stop, check_allowed, miss};
 
 /// Embeddings with what is to be told of them.
 #[derive(Debug, Clone)]
@@ -33,9 +34,10 @@ pub struct Embedded {
 }
 
 /// A request for embeddings, on its way.
-struct Work {
+struct Asking {
     engine: Engine,
     caller: Caller,
+    task: Option<Task>,
     resolved: Resolved,
     call: EmbedCall,
     facts: Facts,
@@ -48,14 +50,20 @@ impl Engine {
     /// # Errors
     /// [`Error::Model`], [`Error::ModelNotAllowed`], [`Error::NotAdmitted`], and [`Error::Failed`]
     /// when the provider did not make them.
-    pub async fn embed(&self, caller: Caller, request: Request) -> Result<Embedded, Error> {
+    pub async fn embed(&self, caller: Caller, task: Option<Task>, request: Request) -> Result<Embedded, Error> {
         let resolved = self.providers.resolve_embedding(&request.model).map_err(Error::Model)?;
         check_allowed(&resolved, &caller.grant)?;
         let engine = self.clone();
-        self.tasks.spawn(async move { engine.embed_let_in(caller, resolved, request).await }).await?
+        self.tasks.spawn(async move { engine.embed_let_in(caller, task, resolved, request).await }).await?
     }
 
-    async fn embed_let_in(&self, caller: Caller, resolved: Resolved, request: Request) -> Result<Embedded, Error> {
+    async fn embed_let_in(
+        &self,
+        caller: Caller,
+        task: Option<Task>,
+        resolved: Resolved,
+        request: Request,
+    ) -> Result<Embedded, Error> {
         let admission = self.admit_input(&caller, &resolved, request.input.most_tokens()).await?;
         let facts = Facts {
             allowance: admission.allowance,
@@ -68,17 +76,17 @@ impl Engine {
         let request = Request { model: resolved.model.clone(), ..request };
         let timeouts = self.calls.timeouts.of(&resolved.name, resolved.facts());
         let call = EmbedCall { request, connect_timeout: Some(timeouts.connect) };
-        Work { engine: self.clone(), caller, resolved, call, facts, admission }.run().await
+        Asking { engine: self.clone(), caller, task, resolved, call, facts, admission }.run().await
     }
 }
 
-impl Work {
+impl Asking {
     async fn run(self) -> Result<Embedded, Error> {
         let Self { engine, caller, resolved, .. } = &self;
         let now = engine.clock.now();
         let attempt = &AttemptId::new(engine.random.uuid_v7(now));
-        let embeddings = match self.ask(must_end_by(now, caller.deadline)).await {
-            Ok(embeddings) => embeddings,
+        let (embeddings, calls) = match self.ask(must_end_by(now, caller.deadline)).await {
+            Ok(made) => made,
             Err(failure) => {
                 engine.leave(&self.admission, Spent::default()).await;
                 let (failure, facts) = (Arc::new(failure), Some(Box::new(self.facts)));
@@ -87,19 +95,23 @@ impl Work {
         };
         let usage = embeddings.usage;
         engine.leave(&self.admission, Spent::of(&usage, resolved)).await;
-        engine.record(&Charge { caller, attempt, resolved, usage, phase: Phase::kept(usage.source) }).await;
+        let effort = Effort { calls, is_fallback: false, took: Some(engine.clock.now().since(now)) };
+        let (work, origin, phase) = (Work::Embedding, Origin::Provider, Phase::kept(usage.source));
+        let task = self.task.as_ref();
+        engine.record(&Charge { caller, attempt, task, work, origin, resolved, usage, phase, effort }).await;
         let cost = resolved.price().map(|price| price.cost(&usage));
         Ok(Embedded { facts: self.facts, embeddings, cost })
     }
 
-    /// What the provider says, under every limit of time; asked again where that may help.
-    async fn ask(&self, must_end_by: Timestamp) -> Result<Embeddings, Failure> {
+    /// What the provider says, under every limit of time, and how often it was asked: again
+    /// where that may help.
+    async fn ask(&self, must_end_by: Timestamp) -> Result<(Embeddings, u32), Failure> {
         let Self { engine, caller, resolved, .. } = self;
         let asking = async {
             let mut budget = Budget::new(engine.calls.retry, 1);
             loop {
                 let stop = match self.call(budget.made() > 1).await {
-                    Ok(embeddings) => return Ok(embeddings),
+                    Ok(embeddings) => return Ok((embeddings, budget.made())),
                     Err(stop) => stop,
                 };
                 let left = must_end_by.since(engine.clock.now());
@@ -111,13 +123,14 @@ impl Work {
         };
         let (stop, calls, why) = tokio::select! {
             answer = asking => match answer {
-                Ok(embeddings) => return Ok(embeddings),
+                Ok(made) => return Ok(made),
                 Err(gave_up) => gave_up,
             },
             () = engine.tasks.handed_over() => return Err(self.interrupted(Interruption::HandedOver)),
             () = engine.clock.sleep_until(must_end_by) => return Err(self.interrupted(Interruption::TimeUp)),
         };
-        let broken = Broken { stop, partial: String::new(), resolved: resolved.clone(), calls, why };
+        let effort = Effort { calls, ..Effort::default() };
+        let broken = Broken { stop, partial: String::new(), resolved: resolved.clone(), effort, why };
         Err(failure(broken, Delivery::AtLeastOnce, caller.request_id.clone()))
     }
 

@@ -1,48 +1,82 @@
-//! What work that is no turn cost, written down.
+//! What an attempt cost, written down.
 
 use turnwise_core::id::AttemptId;
+use turnwise_core::ledger::{Baseline, Bill, Counts, LedgerLine, Origin, Phase, Work};
+use turnwise_core::task::Task;
 use turnwise_core::usage::Usage;
 use turnwise_providers::Resolved;
-use turnwise_store::{Counts, LedgerLine, Phase, RecordLedger};
+use turnwise_store::RecordLedger;
 
 use crate::engine::Engine;
 use crate::turn::Caller;
+use crate::upstream::Effort;
 
-/// What one call of a provider took.
+/// What one attempt took.
 pub(crate) struct Charge<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) attempt: &'a AttemptId,
+    /// What the request is for.
+    pub(crate) task: Option<&'a Task>,
+    pub(crate) work: Work,
+    pub(crate) origin: Origin,
+    /// Who answered, or was asked.
     pub(crate) resolved: &'a Resolved,
     pub(crate) usage: Usage,
     pub(crate) phase: Phase,
+    pub(crate) effort: Effort,
 }
 
 impl Engine {
-    /// Writes the ledger line, with the usage counters. The client has its answer either
-    /// way; a line that cannot be written is an operator's matter and said as such.
-    pub(crate) async fn record(&self, charge: &Charge<'_>) {
-        let Charge { caller, attempt, resolved, usage, phase } = charge;
-        let line = &LedgerLine {
+    /// The line of the ledger for `charge`, at today's prices. It belongs to no turn.
+    pub(crate) fn ledger_line(&self, charge: &Charge<'_>) -> LedgerLine {
+        let Charge { caller, attempt, task, work, origin, resolved, usage, phase, effort } = charge;
+        let baseline = self.baseline(resolved, *work);
+        let price = resolved.price();
+        let bill = Bill::of(price.as_ref(), baseline.as_ref(), usage, *phase, *origin);
+        LedgerLine {
             attempt: (*attempt).clone(),
             phase: *phase,
+            origin: *origin,
+            work: *work,
             turn: None,
             project: None,
             api_key: caller.api_key.clone(),
+            task: task.cloned(),
             model: resolved.name.clone(),
             usage: *usage,
-            cost: resolved.price().map(|price| price.cost(usage)),
+            cost: bill.cost,
+            meters: bill.meters,
+            uncached: bill.uncached,
+            baseline: bill.baseline,
             price_version: self.price_version(),
+            calls: effort.calls,
+            is_fallback: effort.is_fallback,
+            latency_ms: effort.latency_ms(),
             at: self.clock.now(),
             counts: Counts::default(),
-        };
-        let tenant = &caller.tenant;
+        }
+    }
+
+    /// What the work is compared with. Embeddings are not, nor are our own models: they are
+    /// there to try things out, and nobody would have paid for that.
+    fn baseline(&self, resolved: &Resolved, work: Work) -> Option<Baseline> {
+        let is_compared = work == Work::Answer && !resolved.is_local();
+        is_compared.then(Baseline::shipped).flatten()
+    }
+
+    /// Writes the line of work that is no turn, with the usage counters. The client has its
+    /// answer either way; a line that cannot be written is an operator's matter and said as
+    /// such.
+    pub(crate) async fn record(&self, charge: &Charge<'_>) {
+        let line = &self.ledger_line(charge);
+        let tenant = &charge.caller.tenant;
         let shard = self.random.shard();
         let recorded = self.retry(|conflicts| async move {
             let shard = shard.wrapping_add(u8::try_from(conflicts % 256).unwrap_or(0));
             self.store.record_ledger(&RecordLedger { tenant, line, shard }).await
         });
         if let Err(error) = recorded.await {
-            tracing::error!(%error, request.id = %caller.request_id, "a ledger line could not be written");
+            tracing::error!(%error, request.id = %charge.caller.request_id, "a ledger line could not be written");
         }
     }
 }

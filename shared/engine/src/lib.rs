@@ -66,4 +66,4 @@ pub use engine::Engine;
 pub use error::Error;
 pub use turnwise_store::queue::{Message, Receiver};
 pub use turnwise_store::{CommittedTurn, Content, Error as StoreError};
-pub use turnwise_store::{HeldTurn, KeyPage, LedgerLine, StoredKey, StoredSettings};
+pub use turnwise_store::{HeldTurn, KeyPage, StoredKey, StoredSettings};

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use turnwise_core::id::Tenant;
+use turnwise_core::ledger::LedgerLine;
 use turnwise_core::time::Timestamp;
-use turnwise_store::{HeldTurn, LedgerLine};
+use turnwise_store::HeldTurn;
 
 use crate::engine::Engine;
 use crate::error::Error;

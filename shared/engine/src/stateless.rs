@@ -6,11 +6,10 @@ use turnwise_core::category::Category;
 use turnwise_core::digest::Digest;
 use turnwise_core::generation::Generation;
 use turnwise_core::id::AttemptId;
+use turnwise_core::ledger::{Origin, Phase, Work};
 use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{Delivery, Failure, Outcome as Fate};
 use turnwise_core::usage::Usage;
-use turnwise_providers::Resolved;
-use turnwise_store::Phase;
 
 use crate::admission::{Admission, Admitted, Entrant, Spent};
 use crate::engine::Engine;
@@ -22,7 +21,7 @@ use crate::turn::{Answer, Caller, Facts, Input, failure, must_end_by, remember, 
 use crate::upstream::{Answered, Candidate, Chain, Upstream, read_upstream};
 
 /// A request without a key, on its way.
-struct Work {
+struct Asking {
     engine: Engine,
     caller: Caller,
     input: Input,
@@ -91,13 +90,13 @@ impl Engine {
         let now = self.clock.now();
         let attempt = AttemptId::new(self.random.uuid_v7(now));
         let (engine, watched) = (self.clone(), Arc::clone(&live));
-        let work = Work { engine, caller, input, chain, admission, attempt, began: now, live: watched };
+        let work = Asking { engine, caller, input, chain, admission, attempt, began: now, live: watched };
         self.tasks.spawn(work.run(stream));
         Ok(live)
     }
 }
 
-impl Work {
+impl Asking {
     async fn run(self, stream: bool) {
         let ending = Ending(Arc::clone(&self.live));
         self.live.begin(1);
@@ -117,16 +116,19 @@ impl Work {
         let input_text = self.input.fields.get("messages").map_or("", |messages| messages.get());
         let result = read_upstream(&self.engine, upstream).await;
         let charged = match &result {
-            Ok(answered) => Some((answered.completion.usage, &answered.resolved)),
+            Ok(answered) => Some((answered.completion.usage, &answered.resolved, answered.effort)),
             Err(broken) if broken.partial.is_empty() => None,
-            Err(broken) => Some((Usage::estimate(input_text, &broken.partial), &broken.resolved)),
+            Err(broken) => Some((Usage::estimate(input_text, &broken.partial), &broken.resolved, broken.effort)),
         };
-        let spent = charged.map_or_else(Spent::default, |(usage, resolved)| Spent::of(&usage, resolved));
+        let spent = charged.map_or_else(Spent::default, |(usage, resolved, _)| Spent::of(&usage, resolved));
         self.engine.leave(&self.admission, spent).await;
         let kept = result.as_ref().is_ok_and(|answered| self.input.takes(&answered.completion));
-        if let Some((usage, resolved)) = charged {
+        if let Some((usage, resolved, effort)) = charged {
             let phase = if kept { Phase::kept(usage.source) } else { Phase::Wasted };
-            self.record(usage, phase, resolved).await;
+            let Self { caller, attempt, input, .. } = &self;
+            let (work, origin, task) = (Work::Answer, Origin::Provider, input.task.as_ref());
+            let charge = Charge { caller, attempt, task, work, origin, resolved, usage, phase, effort };
+            self.engine.record(&charge).await;
         }
         let outcome = match result {
             Ok(answered) if kept => Outcome::Committed(Arc::new(self.answer(answered))),
@@ -141,7 +143,7 @@ impl Work {
     }
 
     fn answer(&self, answered: Answered) -> Answer {
-        let Answered { completion, resolved } = answered;
+        let Answered { completion, resolved, .. } = answered;
         Answer {
             number: None,
             model: resolved.name.clone(),
@@ -154,11 +156,6 @@ impl Work {
             cost: resolved.price().map(|price| price.cost(&completion.usage)),
             completed_at: self.engine.clock.now(),
         }
-    }
-
-    async fn record(&self, usage: Usage, phase: Phase, resolved: &Resolved) {
-        let Self { caller, attempt, .. } = self;
-        self.engine.record(&Charge { caller, attempt, resolved, usage, phase }).await;
     }
 }
 

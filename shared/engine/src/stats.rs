@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use turnwise_core::id::Tenant;
+use turnwise_core::ledger::UsageTotals;
 use turnwise_core::time::Timestamp;
-use turnwise_store::UsageTotals;
 
 use crate::engine::Engine;
 use crate::error::Error;

@@ -14,7 +14,7 @@ use axum::response::Response;
 use tower_http::cors::CorsLayer;
 use turnwise_core::fault::Fault;
 
-use crate::params::{DELIVERY, FALLBACKS, IDEMPOTENCY_KEY, LAST_EVENT_ID, ON_BUSY};
+use crate::params::{DELIVERY, FALLBACKS, IDEMPOTENCY_KEY, LAST_EVENT_ID, ON_BUSY, TASK};
 
 /// How long a browser remembers what it may send. Chromium caps it at this.
 const PREFLIGHT_TTL: Duration = Duration::from_secs(7200);
@@ -33,7 +33,7 @@ const DEFAULTS: [(HeaderName, &str); 5] = [
 const ONLY_HTTPS: &str = "max-age=31536000";
 
 /// What pages may send beside what every page may.
-const ALLOWED: [HeaderName; 14] = [
+const ALLOWED: [HeaderName; 15] = [
     AUTHORIZATION,
     HeaderName::from_static("x-api-key"),
     CONTENT_TYPE,
@@ -44,6 +44,7 @@ const ALLOWED: [HeaderName; 14] = [
     HeaderName::from_static(DELIVERY),
     HeaderName::from_static(ON_BUSY),
     HeaderName::from_static(FALLBACKS),
+    HeaderName::from_static(TASK),
     HeaderName::from_static("anthropic-version"),
     HeaderName::from_static("anthropic-beta"),
     HeaderName::from_static("anthropic-dangerous-direct-browser-access"),

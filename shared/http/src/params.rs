@@ -8,6 +8,7 @@ use axum::http::header::IF_MATCH;
 use turnwise_core::fault::{Fault, Faults};
 use turnwise_core::id::TurnKey;
 use turnwise_core::limits::BUSY_WAIT;
+use turnwise_core::task::Task;
 use turnwise_core::turn::{Delivery, OnBusy};
 use turnwise_engine::upstream::policy::fallbacks;
 
@@ -20,6 +21,9 @@ pub const ON_BUSY: &str = "turnwise-on-busy";
 
 /// The header that lists the models to fall back to.
 pub const FALLBACKS: &str = "turnwise-fallback-models";
+
+/// The header that labels a request with what it is for.
+pub const TASK: &str = "turnwise-task";
 
 /// The header that names the last event that a client has seen.
 pub const LAST_EVENT_ID: &str = "last-event-id";
@@ -40,6 +44,8 @@ pub struct TurnHeaders {
     /// `Turnwise-Fallback-Models`: the models that are asked when one fails, in turn; none
     /// of them for an empty list.
     pub fallbacks: Option<Vec<String>>,
+    /// `Turnwise-Task`: what the request is for.
+    pub task: Option<Task>,
     /// `Last-Event-ID`: the last event of the turn's stream that the client has seen.
     pub last_event: Option<u64>,
 }
@@ -68,9 +74,17 @@ impl TurnHeaders {
             on_busy: on_busy.and_then(|text| faults.keep(parse_on_busy(ON_BUSY, &text))),
             prefer: prefer.map(|text| Prefer::parse(&text)).unwrap_or_default(),
             fallbacks: models.and_then(|models| faults.keep(fallbacks(FALLBACKS, &models))),
+            task: task(headers, faults),
             last_event: last_event(headers, faults),
         }
     }
+}
+
+/// What a request says in its header that it is for.
+#[must_use]
+pub fn task(headers: &HeaderMap, faults: &mut Faults) -> Option<Task> {
+    let label = text(headers, TASK, faults)?;
+    faults.keep(Task::parse(TASK, &label))
 }
 
 /// The last event that a client has seen of a stream: the header that browsers send when
@@ -202,5 +216,12 @@ mod tests {
         assert_eq!(read(DELIVERY, "exactly-once").1.first_field(), Some(DELIVERY));
         assert_eq!(read(ON_BUSY, "shove").1.first_field(), Some(ON_BUSY));
         assert_eq!(read(DELIVERY, "at-most-once").0.delivery, Some(Delivery::AtMostOnce));
+    }
+
+    #[test]
+    fn a_task_is_a_label() {
+        assert_eq!(read(TASK, " summarise ").0.task.unwrap().as_str(), "summarise");
+        assert_eq!(read(TASK, "Summarise!").1.first_field(), Some(TASK));
+        assert_eq!(read(TASK, "").1.first_field(), Some(TASK));
     }
 }

@@ -52,11 +52,17 @@ impl Resolved {
         self.facts().is_some_and(|model| model.can("reasoning"))
     }
 
+    /// Whether it is one of our own, which need no provider.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.provider.name() == Echo::PROVIDER
+    }
+
     /// What the model charges; `None` where the catalogue does not say. Our own cost
     /// nothing.
     #[must_use]
     pub fn price(&self) -> Option<Price> {
-        if self.provider.name() == Echo::PROVIDER {
+        if self.is_local() {
             return Some(Price::of(0, 0));
         }
         self.facts().map(|model| model.price)

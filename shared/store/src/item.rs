@@ -53,6 +53,11 @@ impl Row<'_> {
         self.read(name, |value| value.as_n().ok().and_then(|digits| digits.parse().ok()))
     }
 
+    /// A number that may be negative.
+    pub(crate) fn maybe_signed(&self, name: &str) -> Result<Option<i128>, Error> {
+        self.read(name, |value| value.as_n().ok().and_then(|digits| digits.parse().ok()))
+    }
+
     pub(crate) fn instant(&self, name: &str) -> Result<Timestamp, Error> {
         self.number(name).map(Timestamp)
     }

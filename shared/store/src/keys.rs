@@ -5,7 +5,9 @@ use turnwise_core::access::KeyId;
 use turnwise_core::digest::Digest;
 use turnwise_core::id::{ConversationId, ProjectId, Tenant, TurnId, TurnKey};
 use turnwise_core::items::RowId;
+use turnwise_core::ledger::LedgerLine;
 use turnwise_core::rate::Class;
+use turnwise_core::task::Task;
 use turnwise_core::time::Timestamp;
 
 use crate::error::Error;
@@ -252,15 +254,50 @@ pub(crate) fn usage(tenant: &Tenant, day: &str, shard: u8) -> String {
     format!("U#{tenant}#{day}#{}", shard % DAY_SHARDS)
 }
 
-/// Sort key of a usage counter.
-pub(crate) fn usage_row(model: &str, project: &str, api_key: &str) -> String {
+/// Where the project stands in the sort key of a usage counter that has none.
+const NO_PROJECT: &str = "-";
+
+/// Sort key of the usage counter that `line` adds to:
+/// `<provider>#<model>#<project>#<key>#<task>`, nothing for no task.
+pub(crate) fn usage_row(line: &LedgerLine) -> String {
     let name = |text: &str| text.replace('#', "_");
-    format!("{}#{project}#{}", name(model).replacen('/', "#", 1), name(api_key))
+    let project = line.project.as_ref().map_or(NO_PROJECT, ProjectId::as_str);
+    let task = line.task.as_ref().map_or("", Task::as_str);
+    format!("{}#{project}#{}#{task}", name(&line.model).replacen('/', "#", 1), usage_key(&line.api_key))
 }
 
-/// Whether the usage counter with the sort key `sk` is that of an API key.
-pub(crate) fn is_usage_of(sk: &str, api_key: &str) -> bool {
-    sk.rsplit_once('#').is_some_and(|(_, last)| last == api_key)
+/// What the sort key of a usage counter says.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Clone)]
+pub(crate) struct UsageOf {
+    pub(crate) provider: String,
+    pub(crate) model: String,
+    pub(crate) project: Option<ProjectId>,
+    pub(crate) api_key: String,
+    pub(crate) task: Option<Task>,
+}
+
+/// What the usage counter with the sort key `sk` counts. Counters that were written before
+/// there were tasks have one part less.
+pub(crate) fn parse_usage_row(sk: &str) -> Result<UsageOf, Error> {
+    let parts: Vec<&str> = sk.split('#').collect();
+    let (provider, model, project, api_key, task) = match parts[..] {
+        [provider, model, project, api_key, task] => (provider, model, project, api_key, task),
+        [provider, model, project, api_key] => (provider, model, project, api_key, ""),
+        _ => return Err(Error::corrupt(format!("sort key {sk:?} of a usage counter"))),
+    };
+    let there = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty() && text != NO_PROJECT);
+    Ok(UsageOf {
+        provider: provider.to_owned(),
+        model: model.to_owned(),
+        project: there(project).map(ProjectId::from_stored),
+        api_key: api_key.to_owned(),
+        task: Some(task).filter(|task| !task.is_empty()).map(|task| Task::from_stored(task.to_owned())),
+    })
+}
+
+/// An API key's id as it stands in the key of a usage counter.
+pub(crate) fn usage_key(api_key: &str) -> String {
+    api_key.replace('#', "_")
 }
 
 /// The account of a tenant. It has no key's form: a key's id is never empty.
@@ -347,5 +384,24 @@ mod tests {
         let parsed = parse_turn(&conversation(&tenant, &key.conversation), &turn(&key.turn)).unwrap();
         assert_eq!(parsed, (tenant, key));
         assert!(parse_turn("X#t#c", "T#1").is_err());
+    }
+
+    #[test]
+    fn a_usage_counters_key_is_read_back_also_without_a_task() {
+        let usage = |project: Option<&str>, task: Option<&str>| UsageOf {
+            provider: "groq".to_owned(),
+            model: "openai/gpt-oss-20b".to_owned(),
+            project: project.map(|project| ProjectId::from_stored(project.to_owned())),
+            api_key: "01234567".to_owned(),
+            task: task.map(|task| Task::from_stored(task.to_owned())),
+        };
+        let check = |sk: &str, expected: UsageOf| assert_eq!(parse_usage_row(sk).unwrap(), expected, "{sk}");
+        check("groq#openai/gpt-oss-20b#-#01234567#sort", usage(None, Some("sort")));
+        check("groq#openai/gpt-oss-20b#-#01234567#-", usage(None, Some("-")));
+        check("groq#openai/gpt-oss-20b#p-1#01234567#", usage(Some("p-1"), None));
+        check("groq#openai/gpt-oss-20b#p-1#01234567", usage(Some("p-1"), None));
+        for bad in ["", "a#b", "a#b#c", "a#b#c#d#e#f"] {
+            assert!(parse_usage_row(bad).is_err(), "{bad}");
+        }
     }
 }

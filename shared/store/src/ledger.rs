@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use turnwise_core::id::{AttemptId, ProjectId, Tenant};
-use turnwise_core::money::PicoUsd;
+use turnwise_core::ledger::{Counts, LedgerLine, Origin, Phase, UsageTotals, Work};
+use turnwise_core::money::{Meters, PicoUsd};
+use turnwise_core::task::Task;
 use turnwise_core::time::Timestamp;
 use turnwise_core::usage::{Source, Usage};
 use uuid::Builder;
@@ -20,82 +22,6 @@ pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Characters of a UUIDv7's text that its instant fills, with the hyphen between them.
 const UUID_INSTANT_CHARS: usize = 13;
-
-/// What became of the money.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// The provider reported the tokens.
-    Settled,
-    /// We estimated the tokens.
-    Estimated,
-    /// The answer was paid for and thrown away: another attempt had won.
-    Wasted,
-    /// The attempt failed and cost nothing that is known.
-    Released,
-}
-
-impl Phase {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Settled, Self::Estimated, Self::Wasted, Self::Released];
-
-    /// Its name in rows.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Settled => "settled",
-            Self::Estimated => "estimated",
-            Self::Wasted => "wasted",
-            Self::Released => "released",
-        }
-    }
-
-    /// The phase of an answer that was kept, by where its tokens come from.
-    #[must_use]
-    pub const fn kept(source: Source) -> Self {
-        match source {
-            Source::Reported => Self::Settled,
-            Source::Estimated => Self::Estimated,
-        }
-    }
-}
-
-/// One line: what one attempt cost.
-#[derive(Debug, Clone)]
-pub struct LedgerLine {
-    /// The attempt that called the provider; with the phase, the line's identity.
-    pub attempt: AttemptId,
-    /// What became of the money.
-    pub phase: Phase,
-    /// The turn's key `session:turn`; `None` for a request that is no turn.
-    pub turn: Option<String>,
-    /// The project, if any.
-    pub project: Option<ProjectId>,
-    /// The API key's id.
-    pub api_key: String,
-    /// `provider/model`.
-    pub model: String,
-    /// Tokens.
-    pub usage: Usage,
-    /// Exact cost; `None` when the model has no price.
-    pub cost: Option<PicoUsd>,
-    /// Version of the price table the cost was computed with.
-    pub price_version: String,
-    /// When.
-    pub at: Timestamp,
-    /// What else a committed turn adds to the day's counters; no part of the line.
-    pub counts: Counts,
-}
-
-/// What a committed turn adds to the day's counters beside tokens and cost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Conversations that began with it: 1 or 0.
-    pub conversations: u64,
-    /// Messages and items that came in with it, and its answer.
-    pub messages: u64,
-    /// Whether its process had the conversation in memory; `None` where it had no need.
-    pub remembered: Option<bool>,
-}
 
 /// A line with where it goes.
 #[derive(Debug, Clone)]
@@ -181,47 +107,28 @@ impl Store {
             .set_item(Some(write_line(record)))
             .condition_expression("attribute_not_exists(pk)");
         let mut members = vec![transact::put(line)?];
-        match record.line.phase {
-            Phase::Settled | Phase::Estimated | Phase::Wasted => members.push(self.add_usage(record)?),
-            // Nothing to count.
-            Phase::Released => {}
+        let totals = UsageTotals::of(record.line);
+        // Of an attempt that cost nothing there is nothing to count.
+        if totals != UsageTotals::default() {
+            members.push(self.add_usage(record, &totals)?);
         }
         Ok(members)
     }
 
-    fn add_usage(&self, record: &RecordLedger<'_>) -> Result<TransactWriteItem, Error> {
+    fn add_usage(&self, record: &RecordLedger<'_>, totals: &UsageTotals) -> Result<TransactWriteItem, Error> {
         let RecordLedger { tenant, line, shard } = record;
-        let project = line.project.as_ref().map_or("-", ProjectId::as_str);
-        let row = keys::usage_row(&line.model, project, &line.api_key);
-        let (committed, wasted) = match line.phase {
-            Phase::Settled | Phase::Estimated => (1, 0),
-            Phase::Wasted => (0, 1),
-            Phase::Released => (0, 0),
-        };
-        let unpriced = u8::from(line.cost.is_none());
-        transact::update(
-            Update::builder()
-                .table_name(&*self.table)
-                .key("pk", text(keys::usage(tenant, &line.at.day(), *shard)))
-                .key("sk", text(row))
-                .update_expression(
-                    "ADD requests :requests, wasted :wasted, unpriced :unpriced, input_tokens :input, \
-                     cache_read_tokens :cache_read, output_tokens :output, cost_pico_usd :cost, \
-                     conversations :conversations, messages :messages, \
-                     memory_hits :hits, memory_misses :misses",
-                )
-                .expression_attribute_values(":conversations", number(line.counts.conversations))
-                .expression_attribute_values(":messages", number(line.counts.messages))
-                .expression_attribute_values(":hits", number(u8::from(line.counts.remembered == Some(true))))
-                .expression_attribute_values(":misses", number(u8::from(line.counts.remembered == Some(false))))
-                .expression_attribute_values(":requests", number(committed))
-                .expression_attribute_values(":wasted", number(wasted))
-                .expression_attribute_values(":unpriced", number(unpriced))
-                .expression_attribute_values(":input", number(line.usage.total_input()))
-                .expression_attribute_values(":cache_read", number(line.usage.cache_read))
-                .expression_attribute_values(":output", number(line.usage.total_output()))
-                .expression_attribute_values(":cost", number(line.cost.unwrap_or_default().0)),
-        )
+        // What is zero is left out, so that the row stays small.
+        let added: Vec<(&str, i128)> = totals.counters().into_iter().filter(|(_, number)| *number != 0).collect();
+        let expression = added.iter().map(|(name, _)| format!("{name} :{name}")).collect::<Vec<_>>().join(", ");
+        let mut update = Update::builder()
+            .table_name(&*self.table)
+            .key("pk", text(keys::usage(tenant, &line.at.day(), *shard)))
+            .key("sk", text(keys::usage_row(line)))
+            .update_expression(format!("ADD {expression}"));
+        for (name, value) in added {
+            update = update.expression_attribute_values(format!(":{name}"), number(value));
+        }
+        transact::update(update)
     }
 }
 
@@ -239,46 +146,195 @@ fn write_line(record: &RecordLedger<'_>) -> Item {
         ("price_version", text(&*line.price_version)),
         ("at", instant(line.at)),
     ];
-    if let Some(turn) = &line.turn {
-        row.push(("turn", text(&**turn)));
+    if line.phase.source().is_none() && line.usage.source == Source::Reported {
+        row.push(("reported", number(1)));
     }
-    if let Some(project) = &line.project {
-        row.push(("project", text(project.as_str())));
+    match line.origin {
+        Origin::Provider => {}
+        Origin::ResponseCache => row.push(("origin", text(line.origin.name()))),
     }
-    if let Some(cost) = line.cost {
-        row.push(("cost_pico_usd", number(cost.0)));
+    match line.work {
+        Work::Answer => {}
+        Work::Embedding => row.push(("work", text(line.work.name()))),
     }
+    let texts = [("turn", line.turn.as_deref()), ("project", line.project.as_ref().map(ProjectId::as_str))];
+    let texts = texts.into_iter().chain([("task", line.task.as_ref().map(Task::as_str))]);
+    row.extend(texts.filter_map(|(name, value)| Some((name, text(value?)))));
+    let amounts = [("cost_pico_usd", line.cost), ("uncached", line.uncached), ("baseline", line.baseline)];
+    row.extend(amounts.into_iter().filter_map(|(name, amount)| Some((name, number(amount?.0)))));
+    if let Some(latency) = line.latency_ms {
+        row.push(("latency_ms", number(latency)));
+    }
+    if let Some(remembered) = line.counts.remembered {
+        row.push(("remembered", number(u8::from(remembered))));
+    }
+    let numbers = more_numbers(line).into_iter().filter(|(_, value)| *value != 0);
+    row.extend(numbers.map(|(name, value)| (name, number(value))));
     row.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Numbers of a line that are 0 where its row does not have them.
+fn more_numbers(line: &LedgerLine) -> [(&'static str, i128); 13] {
+    let Meters { input, cache_read, cache_write, cache_write_1h, output, reasoning } = line.meters;
+    [
+        ("cache_write_tokens", line.usage.cache_write.into()),
+        ("cache_write_1h_tokens", line.usage.cache_write_1h.into()),
+        ("cost_input", input.0),
+        ("cost_cache_read", cache_read.0),
+        ("cost_cache_write", cache_write.0),
+        ("cost_cache_write_1h", cache_write_1h.0),
+        ("cost_output", output.0),
+        ("cost_reasoning", reasoning.0),
+        ("calls", line.calls.into()),
+        ("fallback", line.is_fallback.into()),
+        ("conversations", line.counts.conversations.into()),
+        ("messages", line.counts.messages.into()),
+        ("echoes", line.counts.echoes.into()),
+    ]
 }
 
 fn read_line(item: &Item) -> Result<LedgerLine, Error> {
     let row = Row(item);
     let sk = row.text("sk")?;
     let (attempt, phase) = sk.split_once('#').unwrap_or((&sk, ""));
-    let phase = Phase::ALL.into_iter().find(|known| known.name() == phase);
-    let phase = phase.ok_or_else(|| Error::corrupt(format!("sort key {sk:?} of a ledger")))?;
-    let (cache_read, reasoning) = (row.number("cache_read_tokens")?, row.number("reasoning_tokens")?);
-    let usage = Usage {
-        input: row.number("input_tokens")?.saturating_sub(cache_read),
-        cache_read,
-        // The row has them among the input's.
-        cache_write: 0,
-        cache_write_1h: 0,
-        output: row.number("output_tokens")?.saturating_sub(reasoning),
-        reasoning,
-        source: if phase == Phase::Settled { Source::Reported } else { Source::Estimated },
-    };
+    let phase = Phase::from_name(phase).ok_or_else(|| Error::corrupt(format!("sort key {sk:?} of a ledger")))?;
+    let count = |name: &str| row.maybe_number(name).map(|count| count.unwrap_or(0));
+    let amount = |name: &str| Ok::<_, Error>(row.maybe_signed(name)?.map(PicoUsd));
+    let meter = |name: &str| Ok::<_, Error>(amount(name)?.unwrap_or_default());
     Ok(LedgerLine {
         attempt: AttemptId::from_stored(attempt.to_owned()),
         phase,
+        origin: read_name(&row, "origin", Origin::from_name)?,
+        work: read_name(&row, "work", Work::from_name)?,
         turn: row.maybe_text("turn")?,
         project: row.maybe_text("project")?.map(ProjectId::from_stored),
         api_key: row.text("api_key")?,
+        task: row.maybe_text("task")?.map(Task::from_stored),
         model: row.text("model")?,
-        usage,
-        cost: row.maybe_number("cost_pico_usd")?.map(|cost| PicoUsd(cost.into())),
+        usage: read_usage(&row, phase)?,
+        cost: amount("cost_pico_usd")?,
+        meters: Meters {
+            input: meter("cost_input")?,
+            cache_read: meter("cost_cache_read")?,
+            cache_write: meter("cost_cache_write")?,
+            cache_write_1h: meter("cost_cache_write_1h")?,
+            output: meter("cost_output")?,
+            reasoning: meter("cost_reasoning")?,
+        },
+        uncached: amount("uncached")?,
+        baseline: amount("baseline")?,
         price_version: row.text("price_version")?,
+        calls: u32::try_from(count("calls")?).unwrap_or(u32::MAX),
+        is_fallback: count("fallback")? > 0,
+        latency_ms: row.maybe_number("latency_ms")?,
         at: row.instant("at")?,
-        counts: Counts::default(),
+        counts: Counts {
+            conversations: count("conversations")?,
+            messages: count("messages")?,
+            remembered: row.maybe_number("remembered")?.map(|remembered| remembered > 0),
+            echoes: count("echoes")?,
+        },
     })
+}
+
+fn read_usage(row: &Row<'_>, phase: Phase) -> Result<Usage, Error> {
+    let count = |name: &str| row.maybe_number(name).map(|count| count.unwrap_or(0));
+    let (cache_read, reasoning) = (row.number("cache_read_tokens")?, row.number("reasoning_tokens")?);
+    let (cache_write, cache_write_1h) = (count("cache_write_tokens")?, count("cache_write_1h_tokens")?);
+    let reported = if count("reported")? > 0 { Source::Reported } else { Source::Estimated };
+    Ok(Usage {
+        input: row.number("input_tokens")?.saturating_sub(cache_read + cache_write + cache_write_1h),
+        cache_read,
+        cache_write,
+        cache_write_1h,
+        output: row.number("output_tokens")?.saturating_sub(reasoning),
+        reasoning,
+        source: phase.source().unwrap_or(reported),
+    })
+}
+
+/// One of a few names; the usual one where the row does not say.
+fn read_name<T: Default>(row: &Row<'_>, name: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, Error> {
+    let Some(text) = row.maybe_text(name)? else { return Ok(T::default()) };
+    read(&text).ok_or_else(|| Error::corrupt(format!("attribute {name}: {text:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(phase: Phase, source: Source) -> LedgerLine {
+        let usage =
+            Usage { input: 5, cache_read: 4, cache_write: 3, cache_write_1h: 2, output: 9, reasoning: 1, source };
+        LedgerLine {
+            attempt: AttemptId::from_stored("0192f0c1-5b5e-7000-8000-000000000001".to_owned()),
+            phase,
+            origin: Origin::Provider,
+            work: Work::Answer,
+            turn: Some("user:1".to_owned()),
+            project: Some(ProjectId::from_stored("p".to_owned())),
+            api_key: "0123abcd".to_owned(),
+            task: Some(Task::from_stored("summarise".to_owned())),
+            model: "openai/gpt-4o-mini".to_owned(),
+            usage,
+            cost: Some(PicoUsd(21)),
+            meters: Meters {
+                input: PicoUsd(1),
+                cache_read: PicoUsd(2),
+                cache_write: PicoUsd(3),
+                cache_write_1h: PicoUsd(4),
+                output: PicoUsd(5),
+                reasoning: PicoUsd(6),
+            },
+            uncached: Some(PicoUsd(8)),
+            baseline: Some(PicoUsd(-9)),
+            price_version: "2026-11-20".to_owned(),
+            calls: 2,
+            is_fallback: true,
+            latency_ms: Some(0),
+            at: Timestamp(1_795_276_800_000),
+            counts: Counts { conversations: 1, messages: 2, remembered: Some(false), echoes: 1 },
+        }
+    }
+
+    fn written(line: &LedgerLine) -> Item {
+        write_line(&RecordLedger { tenant: &Tenant::default_tenant(), line, shard: 0 })
+    }
+
+    #[test]
+    fn a_line_is_read_back_as_it_was_written() {
+        for phase in Phase::ALL {
+            for source in [Source::Reported, Source::Estimated] {
+                let line = line(phase, phase.source().unwrap_or(source));
+                assert_eq!(read_line(&written(&line)).unwrap(), line);
+            }
+        }
+        let bare = LedgerLine {
+            origin: Origin::ResponseCache,
+            work: Work::Embedding,
+            turn: None,
+            project: None,
+            task: None,
+            cost: None,
+            meters: Meters::default(),
+            uncached: None,
+            baseline: None,
+            calls: 0,
+            is_fallback: false,
+            latency_ms: None,
+            counts: Counts::default(),
+            ..line(Phase::Settled, Source::Reported)
+        };
+        assert_eq!(read_line(&written(&bare)).unwrap(), bare);
+    }
+
+    #[test]
+    fn a_line_of_before_there_were_tasks_is_still_read() {
+        let mut row = written(&line(Phase::Settled, Source::Reported));
+        let kept = ["pk", "sk", "model", "api_key", "input_tokens", "cache_read_tokens", "output_tokens"];
+        row.retain(|name, _| kept.contains(&&**name) || ["reasoning_tokens", "price_version", "at"].contains(&&**name));
+        let line = read_line(&row).unwrap();
+        assert_eq!((line.usage.total_input(), line.usage.cache_read, line.task), (14, 4, None));
+        assert_eq!((line.origin, line.work, line.calls, line.cost), (Origin::Provider, Work::Answer, 0, None));
+    }
 }

@@ -37,6 +37,7 @@ mod schema;
 mod stats;
 mod streams;
 mod takeover;
+mod tasks;
 mod window;
 
 use serde_json::{Value, json};

@@ -7,9 +7,10 @@ use turnwise_core::audit::{Action, Entry};
 use turnwise_core::digest::Digest;
 use turnwise_core::fault::{Fault, Faults};
 use turnwise_core::id::Tenant;
+use turnwise_core::ledger::UsageTotals;
 use turnwise_core::limits::MAX_CONFLICT_RETRIES;
 use turnwise_core::time::Timestamp;
-use turnwise_store::{KeyPage, StoredKey, UsageTotals};
+use turnwise_store::{KeyPage, StoredKey};
 
 use crate::engine::Engine;
 use crate::error::Error;

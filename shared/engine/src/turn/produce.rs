@@ -19,7 +19,7 @@ use super::remember;
 use super::request::{Caller, Input};
 use crate::engine::Engine;
 use crate::live::{LiveTurn, Outcome};
-use crate::upstream::{Answered, Broken, Candidate, Upstream, read_upstream};
+use crate::upstream::{Answered, Broken, Candidate, Effort, Upstream, read_upstream};
 
 /// A turn to be made.
 pub(super) struct Producer {
@@ -98,7 +98,9 @@ impl Producer {
                 let by = log.model.as_ref().map_or_else(|| chain.first(), |model| chain.named(model));
                 let resolved = by.resolved.clone();
                 let completion = Completion::new(body, self.messages(by).get());
-                let made = Made::Answer(Answered { completion, resolved });
+                // Of the lost attempt's calls no more is known than that one of them ended well.
+                let effort = Effort { calls: 1, is_fallback: resolved.name != chain.first().resolved.name, took: None };
+                let made = Made::Answer(Answered { completion, resolved, effort });
                 (made, self.show_again(log))
             }
             Plan::GiveUp => {

@@ -13,6 +13,7 @@ use turnwise_core::id::{ProjectId, Tenant, TurnKey};
 use turnwise_core::items::messages_of_items;
 use turnwise_core::json::{self, RawMap};
 use turnwise_core::money::PicoUsd;
+use turnwise_core::task::Task;
 use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{Delivery, Lineage, OnBusy, Standing};
 use turnwise_core::usage::Usage;
@@ -72,6 +73,9 @@ pub struct Input {
     /// back to a turn of the queue.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stream: bool,
+    /// What the request is for, if it said so: a label for the ledger, not for the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<Task>,
     /// Whether an answer without text is a failure.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub needs_text: bool,

@@ -4,23 +4,23 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use turnwise_core::category::Category;
+use turnwise_core::ledger::{Counts, LedgerLine, Origin, Phase, Work};
 use turnwise_core::limits::{MAX_ATTEMPTS, MAX_PACKED_BYTES, MAX_PARTIAL_BYTES};
 use turnwise_core::time::Timestamp;
 use turnwise_core::turn::{Asked, Commit, Delivery, Failure, Outcome as Fate, State, Turn, after_failure};
 use turnwise_core::upstream::GiveUp;
 use turnwise_core::usage::Usage;
 use turnwise_providers::Resolved;
-use turnwise_store::{
-    CommitTurn, Committed, CommittedTurn, Content, Counts, Entry, Error, FailTurn, LedgerLine, Phase, RecordLedger,
-};
+use turnwise_store::{CommitTurn, Committed, CommittedTurn, Content, Entry, Error, FailTurn, RecordLedger};
 
 use super::claim::may_call_again;
 use super::produce::{Made, Producer, Shown};
 use super::refused::without_text;
 use super::request::Answer;
 use crate::admission::Spent;
+use crate::ledger::Charge;
 use crate::live::Outcome;
-use crate::upstream::{Answered, Broken, Stop};
+use crate::upstream::{Answered, Broken, Effort, Stop};
 
 /// The code of a failure that leaves open whether the provider answered.
 const OUTCOME_UNKNOWN: &str = "outcome_unknown";
@@ -29,27 +29,49 @@ const OUTCOME_UNKNOWN: &str = "outcome_unknown";
 const UNKNOWN: &str = "Whether the provider answered is not known, and it must not be asked twice: use a new key to \
                        ask again.";
 
+/// What an attempt took.
+#[derive(Clone, Copy)]
+struct Taken<'a> {
+    /// Tokens; `None` where nothing came of it, as far as anybody knows.
+    usage: Option<Usage>,
+    /// Who was asked.
+    resolved: &'a Resolved,
+    effort: Effort,
+}
+
+impl<'a> Taken<'a> {
+    fn by(answered: &'a Answered, usage: Usage) -> Self {
+        Self { usage: Some(usage), resolved: &answered.resolved, effort: answered.effort }
+    }
+
+    /// Nobody was asked.
+    fn nothing(first: &'a Resolved) -> Self {
+        Self { usage: None, resolved: first, effort: Effort::default() }
+    }
+}
+
 impl Producer {
     /// Writes the end of the turn, and says how it ended.
     pub(super) async fn settle(&self, made: Made, shown: &Shown) -> Outcome {
         match made {
             Made::Answer(answered) if !self.input.takes(&answered.completion) => {
                 let failure = without_text(self.caller.request_id.clone());
-                self.fail(failure, Some((answered.completion.usage, &answered.resolved)), shown).await
+                self.fail(failure, Taken::by(&answered, answered.completion.usage), shown).await
             }
             Made::Answer(answered) => self.commit(answered, shown).await,
-            Made::Broken(Broken { stop: Stop::LockLost, partial, resolved, .. }) => {
-                self.record_waste(self.estimate(&partial), &resolved).await;
+            Made::Broken(Broken { stop: Stop::LockLost, partial, resolved, effort, .. }) => {
+                let taken = Taken { usage: Some(self.estimate(&partial)), resolved: &resolved, effort };
+                self.record_waste(&taken).await;
                 Outcome::Superseded
             }
             Made::Broken(broken) => {
                 let resolved = broken.resolved.clone();
-                let cost = self.usage_of(&broken).map(|usage| (usage, &resolved));
+                let taken = Taken { usage: self.usage_of(&broken), resolved: &resolved, effort: broken.effort };
                 let failure = self.failure(broken);
-                self.fail(failure, cost, shown).await
+                self.fail(failure, taken, shown).await
             }
-            Made::Refused(failure) => self.fail(failure, None, shown).await,
-            Made::Unknown(partial) => self.fail(self.unknown(partial), None, shown).await,
+            Made::Refused(failure) => self.fail(failure, Taken::nothing(self.first()), shown).await,
+            Made::Unknown(partial) => self.fail(self.unknown(partial), Taken::nothing(self.first()), shown).await,
         }
     }
 
@@ -72,7 +94,8 @@ impl Producer {
     }
 
     async fn commit(&self, answered: Answered, shown: &Shown) -> Outcome {
-        let Answered { completion, resolved } = answered;
+        let Answered { completion, resolved, effort } = answered;
+        let taken = &Taken { usage: Some(completion.usage), resolved: &resolved, effort };
         let engine = &self.engine;
         let claim = &self.ready.claim;
         let now = engine.clock.now();
@@ -88,7 +111,7 @@ impl Producer {
         let messages = match committed.pack() {
             Ok(messages) if messages.bytes() > MAX_PACKED_BYTES => {
                 let failure = self.too_long(completion.text, &resolved);
-                return self.fail(failure, Some((completion.usage, &resolved)), shown).await;
+                return self.fail(failure, *taken, shown).await;
             }
             Ok(messages) => messages,
             Err(error) => return self.not_committed(&error, completion.text),
@@ -97,10 +120,7 @@ impl Producer {
         let answer = answer(&commit, &committed, claim.created_at);
         let turn = self.ended(State::Completed(commit), shown);
         let counts = self.counts(messages.parts());
-        let line = LedgerLine {
-            counts,
-            ..self.ledger_line(completion.usage, Phase::kept(completion.usage.source), &resolved)
-        };
+        let line = LedgerLine { counts, ..self.ledger_line(taken, Phase::kept(completion.usage.source)) };
         let log_end = shown.log_end(true);
         let shard = engine.random.shard();
         let written = engine
@@ -122,7 +142,7 @@ impl Producer {
                 Outcome::Committed(Arc::new(answer))
             }
             Ok(Committed::Superseded) => {
-                self.record_waste(completion.usage, &resolved).await;
+                self.record_waste(taken).await;
                 Outcome::Superseded
             }
             Err(error) => self.not_committed(&error, completion.text),
@@ -143,7 +163,7 @@ impl Producer {
         Outcome::Unwritten(Arc::new(self.unwritten(text)))
     }
 
-    async fn fail(&self, failure: Failure, cost: Option<(Usage, &Resolved)>, shown: &Shown) -> Outcome {
+    async fn fail(&self, failure: Failure, taken: Taken<'_>, shown: &Shown) -> Outcome {
         let engine = &self.engine;
         let claim = &self.ready.claim;
         let now = engine.clock.now();
@@ -153,13 +173,8 @@ impl Producer {
         let due = after_failure(now, &failure, claim.attempts, engine.random.chance()).filter(|_| from_queue);
         let state = due.map_or_else(|| State::Failed(stored.clone()), |due| State::Queued { due });
         let turn = self.ended(state, shown);
-        let line = match cost {
-            Some((usage, resolved)) => self.ledger_line(usage, Phase::Wasted, resolved),
-            None => {
-                let line = self.ledger_line(Usage::estimate("", ""), Phase::Released, self.first());
-                LedgerLine { cost: None, ..line }
-            }
-        };
+        let phase = if taken.usage.is_some() { Phase::Wasted } else { Phase::Released };
+        let line = self.ledger_line(&taken, phase);
         let log_end = shown.log_end(false);
         let shard = engine.random.shard();
         let written = engine
@@ -189,9 +204,9 @@ impl Producer {
 
     /// What an answer cost that nobody gets. Best effort: the turn's own line is
     /// the winner's.
-    async fn record_waste(&self, usage: Usage, resolved: &Resolved) {
+    async fn record_waste(&self, taken: &Taken<'_>) {
         let engine = &self.engine;
-        let line = &self.ledger_line(usage, Phase::Wasted, resolved);
+        let line = &self.ledger_line(taken, Phase::Wasted);
         let tenant = &self.ready.claim.tenant;
         let shard = engine.random.shard();
         let recorded = engine.retry(|conflicts| async move {
@@ -203,28 +218,30 @@ impl Producer {
         }
     }
 
-    fn ledger_line(&self, usage: Usage, phase: Phase, resolved: &Resolved) -> LedgerLine {
+    fn ledger_line(&self, taken: &Taken<'_>, phase: Phase) -> LedgerLine {
         let claim = &self.ready.claim;
-        LedgerLine {
-            attempt: claim.attempt.clone(),
+        let charge = Charge {
+            caller: &self.caller,
+            attempt: &claim.attempt,
+            task: self.input.task.as_ref(),
+            work: Work::Answer,
+            origin: Origin::Provider,
+            resolved: taken.resolved,
+            usage: taken.usage.unwrap_or_else(|| Usage::estimate("", "")),
             phase,
-            turn: Some(claim.key.to_string()),
-            project: claim.project.clone(),
-            api_key: self.input.api_key.clone(),
-            model: resolved.name.clone(),
-            usage,
-            cost: resolved.price().map(|price| price.cost(&usage)),
-            price_version: self.engine.price_version(),
-            at: self.engine.clock.now(),
-            counts: Counts::default(),
-        }
+            effort: taken.effort,
+        };
+        let line = self.engine.ledger_line(&charge);
+        let (turn, project) = (Some(claim.key.to_string()), claim.project.clone());
+        LedgerLine { turn, project, api_key: self.input.api_key.clone(), ..line }
     }
 
     /// What the turn adds to the day's counters, with so many messages and items.
     fn counts(&self, messages: u64) -> Counts {
         let claim = &self.ready.claim;
         let begins = claim.number == 1 && !claim.key.conversation.is_hidden();
-        Counts { conversations: u64::from(begins), messages, remembered: self.ready.remembered }
+        let remembered = self.ready.remembered;
+        Counts { conversations: u64::from(begins), messages, remembered, ..Counts::default() }
     }
 
     fn ended(&self, state: State, shown: &Shown) -> Turn {
@@ -287,7 +304,8 @@ impl Producer {
 
     fn too_long(&self, text: String, resolved: &Resolved) -> Failure {
         let resolved = resolved.clone();
-        self.failure(Broken { stop: Stop::TooLong, partial: text, resolved, calls: 1, why: GiveUp::Final })
+        let effort = Effort { calls: 1, ..Effort::default() };
+        self.failure(Broken { stop: Stop::TooLong, partial: text, resolved, effort, why: GiveUp::Final })
     }
 
     fn unwritten(&self, text: String) -> Failure {
@@ -324,7 +342,8 @@ pub(super) fn answer(commit: &Commit, turn: &CommittedTurn, created_at: Timestam
 
 /// The failure that an answer broken off amounts to.
 pub(crate) fn failure(broken: Broken, delivery: Delivery, request_id: String) -> Failure {
-    let Broken { stop, partial, resolved, calls, why } = broken;
+    let Broken { stop, partial, resolved, effort, why } = broken;
+    let calls = effort.calls;
     let maybe_called = stop.may_have_run();
     let (category, code, retryable) = stop.kind();
     let code = code.to_owned();

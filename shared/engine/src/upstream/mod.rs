@@ -51,6 +51,24 @@ pub(crate) struct Upstream<'a> {
 pub(crate) struct Answered {
     pub(crate) completion: Completion,
     pub(crate) resolved: Resolved,
+    pub(crate) effort: Effort,
+}
+
+/// What was done for an answer, or in vain.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Effort {
+    /// How many calls were made.
+    pub(crate) calls: u32,
+    /// Whether the last one asked another model than the first.
+    pub(crate) is_fallback: bool,
+    /// How long it all took; `None` where nobody looked at the clock.
+    pub(crate) took: Option<Duration>,
+}
+
+impl Effort {
+    pub(crate) fn latency_ms(&self) -> Option<u64> {
+        self.took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX))
+    }
 }
 
 /// Why there is no whole answer.
@@ -81,14 +99,14 @@ pub(crate) struct Broken {
     pub(crate) partial: String,
     /// Who was asked last.
     pub(crate) resolved: Resolved,
-    /// How many calls were made.
-    pub(crate) calls: u32,
+    pub(crate) effort: Effort,
     /// Why no other call is made.
     pub(crate) why: GiveUp,
 }
 
 /// Reads one answer.
 pub(crate) async fn read_upstream(engine: &Engine, upstream: Upstream<'_>) -> Result<Answered, Broken> {
+    let began = engine.clock.now();
     let mut trial = Trial {
         engine,
         upstream: &upstream,
@@ -105,19 +123,25 @@ pub(crate) async fn read_upstream(engine: &Engine, upstream: Upstream<'_>) -> Re
     };
     let provider = trial.current.resolved.provider.name();
     let was_repeated = trial.calls > 1;
+    let first = &upstream.chain.first().resolved;
+    let effort = Effort {
+        calls: trial.calls,
+        is_fallback: trial.current.resolved.name != first.name,
+        took: Some(engine.clock.now().since(began)),
+    };
     let last =
         CallCounts { slept_ms: u64::try_from(trial.slept.as_millis()).unwrap_or(u64::MAX), ..CallCounts::default() };
     match result {
         Ok(completion) => {
             engine.count(provider, CallCounts { recovered: u64::from(was_repeated), ..last });
             engine.write_counts(was_repeated);
-            Ok(Answered { completion, resolved: trial.current.resolved.clone() })
+            Ok(Answered { completion, resolved: trial.current.resolved.clone(), effort })
         }
         Err((stop, why)) => {
             engine.count(provider, CallCounts { given_up: 1, ..last });
             engine.write_counts(true);
             let partial = trial.passed.text;
-            Err(Broken { stop, partial, resolved: trial.current.resolved.clone(), calls: trial.calls, why })
+            Err(Broken { stop, partial, resolved: trial.current.resolved.clone(), effort, why })
         }
     }
 }

@@ -14,6 +14,7 @@ use turnwise_core::fault::{Fault, Faults};
 use turnwise_core::id::{ConversationId, ProjectId, TurnId, TurnKey, parse_thread};
 use turnwise_core::json::{self, RawMap};
 use turnwise_core::limits::{BUSY_WAIT, MAX_HISTORY_TURNS, MAX_MESSAGE_BYTES};
+use turnwise_core::task::Task;
 use turnwise_core::turn::{Lineage, OnBusy};
 use turnwise_core::window::Window;
 use turnwise_engine::turn::{Input, TurnRequest};
@@ -64,6 +65,8 @@ pub(crate) struct ChatRequest {
     pub wait_timeout_s: Option<u64>,
     /// `at-least-once` (default) or `at-most-once`.
     pub delivery: Option<String>,
+    /// What the request is for, as the header `Turnwise-Task`: 1 to 64 of `a-z`, `0-9`, `_`, `.`, `-`.
+    pub task: Option<String>,
     /// How many of the conversation's newest turns are sent along, 0 to 100; 20 unless given.
     pub history_turns: Option<u64>,
     /// How many tokens of them, as estimated; three quarters of the model's context unless given.
@@ -71,7 +74,7 @@ pub(crate) struct ChatRequest {
 }
 
 /// Fields that say which turn it is or how to answer; everything else goes to the model.
-const OWN_FIELDS: [&str; 13] = [
+const OWN_FIELDS: [&str; 14] = [
     "history_turns",
     "history_tokens",
     "restartable",
@@ -85,6 +88,7 @@ const OWN_FIELDS: [&str; 13] = [
     "on_busy",
     "wait_timeout_s",
     "delivery",
+    "task",
 ];
 
 /// Fields of other routes that would be ignored here, with the one to use instead.
@@ -100,6 +104,7 @@ const FOREIGN_FIELDS: [(&str, &str); 2] = [("messages", "message"), ("input", "m
         ("Last-Event-ID" = Option<u64>, Header, description = "With `stream`: goes on behind this event of the same turn."),
         ("Turnwise-Delivery" = Option<String>, Header, description = "`at-least-once` or `at-most-once`."),
         ("Turnwise-On-Busy" = Option<String>, Header, description = "`wait`, `reject`, `enqueue` or `interrupt`."),
+        ("Turnwise-Task" = Option<String>, Header, description = "What the request is for: a label of 1 to 64 of `a-z`, `0-9`, `_`, `.`, `-`. Usage is summed up by it."),
     ),
     responses(
         (status = 200, description = "The committed turn, or its stream",
@@ -153,6 +158,7 @@ fn turn_request(
     let delivery = body.text("delivery");
     let delivery = delivery.and_then(|text| body.faults.keep(parse_delivery("delivery", &text)));
     let on_busy = on_busy(&mut body, headers.on_busy);
+    let task = task(&mut body, headers.task);
     let window = window(&mut body);
     for (field, instead) in FOREIGN_FIELDS {
         if body.fields.contains_key(field) {
@@ -191,6 +197,7 @@ fn turn_request(
             api_key: principal.api_key.clone(),
             user: principal.user.clone(),
             stream,
+            task,
             needs_text: false,
         },
         background: headers.prefer.respond_async && !stream,
@@ -209,7 +216,16 @@ fn message(body: &mut JsonBody) -> Option<String> {
     message
 }
 
-/// What to do while another turn is running, and how long to wait for it.
+/// What the request is for, by body or by header.
+fn task(body: &mut JsonBody, header: Option<Task>) -> Option<Task> {
+    let named = body.text("task");
+    let named = named.and_then(|label| body.faults.keep(Task::parse("task", &label)));
+    if named.is_some() && header.is_some() && named != header {
+        body.faults.add("task", "The header Turnwise-Task names another task; give one of the two.");
+    }
+    named.or(header)
+}
+
 /// How much of the conversation goes along.
 fn window(body: &mut JsonBody) -> Window {
     let turns = body.count("history_turns").and_then(|turns| {
@@ -222,6 +238,7 @@ fn window(body: &mut JsonBody) -> Window {
     Window { turns, tokens: body.count("history_tokens"), ..Window::default() }
 }
 
+/// What to do while another turn is running, and how long to wait for it.
 pub(super) fn on_busy(body: &mut JsonBody, header: Option<OnBusy>) -> OnBusy {
     let named = body.text("on_busy");
     let named = named.and_then(|text| body.faults.keep(parse_on_busy("on_busy", &text)));

@@ -3,6 +3,7 @@
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Serialize;
 use turnwise_core::embedding::{Encoding, Request, Written};
@@ -17,6 +18,7 @@ use crate::app::App;
 use crate::body::JsonBody;
 use crate::context::RequestContext;
 use crate::error::{Error, ErrorBody};
+use crate::params::task;
 use crate::render;
 
 /// OpenAI's list of embeddings.
@@ -74,6 +76,9 @@ pub(crate) struct EmbeddingUsage {
 /// they mean; `dimensions` of 1 to 4,096, texts only.
 #[utoipa::path(
     post, path = "/v1/embeddings", tag = "embeddings", request_body = Object,
+    params(
+        ("Turnwise-Task" = Option<String>, Header, description = "What the request is for: a label of 1 to 64 of `a-z`, `0-9`, `_`, `.`, `-`. Usage is summed up by it."),
+    ),
     responses(
         (status = 200, description = "The embeddings", body = EmbeddingList),
         (status = 400, description = "Invalid request", body = ErrorBody),
@@ -90,12 +95,15 @@ pub(crate) async fn create_embeddings(
     State(app): State<App>,
     Extension(principal): Extension<Principal>,
     Extension(context): Extension<RequestContext>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    let body = JsonBody::read(body).await?;
+    let mut body = JsonBody::read(body).await?;
+    let task = task(&headers, &mut body.faults);
+    body.faults.into_result().map_err(Error::Invalid)?;
     let request = Request::read(&body.fields, body.raw).map_err(Error::Invalid)?;
     let encoding = request.encoding;
-    let embedded = app.engine.embed(caller(&principal, &context), request).await?;
+    let embedded = app.engine.embed(caller(&principal, &context), task, request).await?;
     let Embedded { facts, embeddings, cost } = embedded;
     context.note(|line| line.embedded(&facts, &embeddings, cost));
     Ok(render::stateless(&facts, cost, list(embeddings, encoding)))

@@ -5,6 +5,7 @@ use turnwise_core::digest::Digest;
 use turnwise_core::fault::{Fault, Faults};
 use turnwise_core::id::TurnKey;
 use turnwise_core::json::RawMap;
+use turnwise_core::task::Task;
 use turnwise_core::turn::{Lineage, OnBusy, Standing};
 use turnwise_core::window::Window;
 use turnwise_engine::turn::{Answer, Facts, Input, TurnRequest};
@@ -59,7 +60,7 @@ pub(super) async fn answer<S: Shape>(
         let message = "Only the stream of a request with an Idempotency-Key can be resumed.";
         return Err(Error::Invalid(Fault::new(LAST_EVENT_ID, message).into()));
     }
-    let asked = Asked { model, fallbacks: headers.fallbacks.clone(), fields, stream };
+    let asked = Asked { model, fallbacks: headers.fallbacks.clone(), fields, task: headers.task.clone(), stream };
     let input = input(principal, asked);
     let Some(key) = key else { return once(app, principal, context, input, shape, body).await };
     let request = TurnRequest {
@@ -105,11 +106,12 @@ struct Asked {
     model: Option<String>,
     fallbacks: Option<Vec<String>>,
     fields: RawMap,
+    task: Option<Task>,
     stream: bool,
 }
 
 fn input(principal: &Principal, asked: Asked) -> Input {
-    let Asked { model, fallbacks, fields, stream } = asked;
+    let Asked { model, fallbacks, fields, task, stream } = asked;
     Input {
         model,
         fallbacks,
@@ -122,6 +124,7 @@ fn input(principal: &Principal, asked: Asked) -> Input {
         api_key: principal.api_key.clone(),
         user: principal.user.clone(),
         stream,
+        task,
         needs_text: false,
     }
 }

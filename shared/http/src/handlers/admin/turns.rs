@@ -4,8 +4,9 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use turnwise_core::fault::Fault;
+use turnwise_core::ledger::LedgerLine;
 use turnwise_core::time::Timestamp;
-use turnwise_engine::{HeldTurn, LedgerLine};
+use turnwise_engine::HeldTurn;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::access::Principal;

@@ -35,6 +35,7 @@ use crate::sse;
         ("Prefer" = Option<String>, Header, description = "`wait=n`: seconds to wait for the same request when it is running."),
         ("Last-Event-ID" = Option<u64>, Header, description = "With `stream` and the same key: goes on behind this event."),
         ("Turnwise-Delivery" = Option<String>, Header, description = "`at-least-once` or `at-most-once`."),
+        ("Turnwise-Task" = Option<String>, Header, description = "What the request is for: a label of 1 to 64 of `a-z`, `0-9`, `_`, `.`, `-`. Usage is summed up by it."),
     ),
     responses(
         (status = 200, description = "Anthropic's message object, or its stream",

@@ -61,6 +61,7 @@ const NOT_HERE: [(&str, &str); 2] = [
         ("Idempotency-Key" = Option<String>, Header, description = "A retry gets the same bytes, and goes on where the first try broke off."),
         ("Prefer" = Option<String>, Header, description = "`wait=n`: seconds to wait for the same request when it is running."),
         ("Turnwise-Delivery" = Option<String>, Header, description = "`at-least-once` or `at-most-once`."),
+        ("Turnwise-Task" = Option<String>, Header, description = "What the request is for: a label of 1 to 64 of `a-z`, `0-9`, `_`, `.`, `-`. Usage is summed up by it."),
     ),
     responses(
         (status = 200, description = "OpenAI's response.compaction object", body = Object),
@@ -138,6 +139,7 @@ fn request(
             api_key: principal.api_key.clone(),
             user: principal.user.clone(),
             stream: false,
+            task: headers.task,
             needs_text: true,
         },
     })

@@ -40,6 +40,7 @@ use crate::sse::{self, Resume};
         ("If-Match" = Option<String>, Header, description = "The number the turn must have in its conversation."),
         ("Prefer" = Option<String>, Header, description = "`respond-async`: as `background`. `wait=n`: seconds to wait for the same request when it is running."),
         ("Turnwise-Delivery" = Option<String>, Header, description = "`at-least-once` or `at-most-once`."),
+        ("Turnwise-Task" = Option<String>, Header, description = "What the request is for: a label of 1 to 64 of `a-z`, `0-9`, `_`, `.`, `-`. Usage is summed up by it."),
         ("Turnwise-On-Busy" = Option<String>, Header, description = "`wait`, `reject`, `enqueue` or `interrupt`."),
     ),
     responses(

@@ -79,6 +79,7 @@ pub(super) fn request(
             api_key: principal.api_key.clone(),
             user: principal.user.clone(),
             stream,
+            task: headers.task,
             needs_text: false,
         },
     })
