@@ -17,38 +17,49 @@ mod world;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use turnwise_tests::faults::Coverage;
 use turnwise_tests::faults::kinds::Operation;
 use turnwise_tests::heavy;
 use world::Summary;
 
-/// Seeds of a run while one works, and of a run in CI.
-const SEEDS: u64 = 200;
-/// See [`SEEDS`].
-const SEEDS_IN_CI: u64 = 1000;
+/// How many seeds each scenario is run with.
+struct Seeds {
+    /// While one works.
+    usual: u64,
+    in_ci: u64,
+}
+
+const OF_DIRECT_TURNS: Seeds = Seeds { usual: 200, in_ci: 1000 };
+
+/// One takes as long as ten of the others: eight turns, and sweeps until each has ended.
+const OF_QUEUES: Seeds = Seeds { usual: 50, in_ci: 250 };
+
+/// Longest run of one seed. It takes seconds, also where the machine has much else to do.
+const LONGEST_RUN: Duration = Duration::from_secs(300);
 
 /// Fewer seeds than this need not reach every pair of fault and operation.
 const SEEDS_FOR_COVERAGE: u64 = 1000;
 
 #[test]
 fn invariants_hold_under_faults() {
-    check(include_str!("failing-seeds.txt"), &Operation::OF_DIRECT_TURNS, scenario::run);
+    check(include_str!("failing-seeds.txt"), &OF_DIRECT_TURNS, &Operation::OF_DIRECT_TURNS, scenario::run);
 }
 
 #[test]
 fn a_queue_keeps_its_promises_under_faults() {
-    check(include_str!("failing-queue-seeds.txt"), &Operation::ALL, queue::run);
+    check(include_str!("failing-queue-seeds.txt"), &OF_QUEUES, &Operation::ALL, queue::run);
 }
 
 /// Runs a scenario with each seed, those that `failed_before` first. Enough seeds reach
 /// every fault of `operations` and every row of the scenario's summary.
-fn check<F>(failed_before: &str, operations: &[Operation], scenario: fn(u64) -> F)
+fn check<F>(failed_before: &str, count: &Seeds, operations: &[Operation], scenario: fn(u64) -> F)
 where
     F: Future<Output = (Coverage, Summary)>,
 {
     let _turn = heavy().blocking_lock();
-    let seeds = seeds(failed_before);
+    let seeds = seeds(failed_before, count);
     let next = AtomicU64::new(0);
     let total = Mutex::new((Coverage::default(), Summary::default()));
     std::thread::scope(|threads| {
@@ -74,23 +85,27 @@ where
     }
 }
 
-fn seeds(failed_before: &str) -> Vec<u64> {
+fn seeds(failed_before: &str, count: &Seeds) -> Vec<u64> {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     if let Some(seed) = number("TURNWISE_SEED") {
         return vec![seed];
     }
     let before = failed_before.lines().filter_map(|line| line.split('#').next()?.trim().parse().ok());
-    let usual = if std::env::var_os("CI").is_some() { SEEDS_IN_CI } else { SEEDS };
+    let usual = if std::env::var_os("CI").is_some() { count.in_ci } else { count.usual };
     before.chain(0..number("TURNWISE_SEEDS").unwrap_or(usual)).collect()
 }
 
-/// One run on a runtime of its own: its tasks take turns, as its seed's numbers are drawn.
+/// One run on a runtime of its own: its tasks take turns, as its seed's numbers are drawn. One that comes to no end is
+/// named too.
 fn run<F>(seed: u64, scenario: fn(u64) -> F) -> (Coverage, Summary)
 where
     F: Future<Output = (Coverage, Summary)>,
 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(scenario(seed))));
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let run = async { tokio::time::timeout(LONGEST_RUN, scenario(seed)).await };
+        runtime.block_on(run).expect("an end within the longest time of a run")
+    }));
     runtime.shutdown_background();
     outcome.unwrap_or_else(|_| panic!("seed {seed} failed; run it alone with TURNWISE_SEED={seed}"))
 }
