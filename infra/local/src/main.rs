@@ -6,7 +6,7 @@
 //! - [`keys`]: API keys and tenants; [`key`]: the development key; [`banner`]: what is printed at the start
 //! - [`chat`]: a conversation from the terminal; [`operate`]: locks, dead letters, turns
 //!   as they happen; [`audit`]: who has done what, and erasures; [`client`]: the running
-//!   server they talk to
+//!   server they talk to; [`usage`]: what some days came to
 //! - [`verify`]: whether the providers take our keys
 //! - [`explain`]: what an error means
 
@@ -22,6 +22,7 @@ mod keys;
 mod operate;
 mod serve;
 mod settings;
+mod usage;
 mod verify;
 
 use std::process::ExitCode;
@@ -42,6 +43,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Keys { command } => keys::keys(&cli.settings, &command).await?,
         Command::Tenants { command } => keys::tenants(&cli.settings, &command).await?,
         Command::DeadLetters { command } => operate::dead_letters(&cli.settings, &command).await?,
+        Command::Usage(options) => usage::run(&cli.settings, &options).await?,
         Command::Audit { command } => audit::run(&cli.settings, &command).await?,
         Command::Erase(options) => audit::erase(&cli.settings, &options).await?,
         Command::Tail(options) => operate::tail(&cli.settings, &options).await?,

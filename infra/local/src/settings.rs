@@ -17,6 +17,7 @@ use turnwise_providers::webhook::{Reach, Webhooks};
 use turnwise_providers::{Providers, Secret, Settings as ProviderSettings};
 
 use crate::keys::{KeysCommand, TenantsCommand};
+use crate::usage::UsageOptions;
 
 /// Most days that a retention may have: ten years. A larger number is a mistake in its unit.
 const MAX_RETENTION_DAYS: i64 = 3653;
@@ -62,6 +63,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: DeadLettersCommand,
     },
+    /// Print what some days came to, or check the counters against the ledger.
+    Usage(UsageOptions),
     /// Show who has done what, or print it as a file.
     Audit {
         #[command(subcommand)]

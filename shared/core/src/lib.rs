@@ -23,7 +23,8 @@
 //! - [`category`]: the 12 error categories and 4 severities
 //! - [`route`]: how complex a request looks, and which model is asked
 //! - [`catalogue`], [`money`], [`usage`]: models, prices, tokens, exact cost; [`ledger`]: what was paid, line by
-//!   line and summed up; [`task`]: what it was for
+//!   line and summed up; [`task`]: what it was for;
+//!   [`rounding`]: amounts for people; [`roi`]: whether it all pays
 //! - [`upstream`]: how often providers are called, how long, and when not
 //! - [`tokens`]: how many tokens a request is, before anybody has counted them
 //! - [`limits`]: every limit, with its reason
@@ -58,6 +59,8 @@ pub mod rate;
 mod raw;
 mod reader;
 pub mod rebuild;
+pub mod roi;
+pub mod rounding;
 pub mod route;
 pub mod task;
 pub mod time;

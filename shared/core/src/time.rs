@@ -55,6 +55,12 @@ impl Timestamp {
 
     const DAY_MILLIS: u64 = DAY.as_secs() * 1000;
 
+    /// The day of this instant in UTC as `2026-11-21`.
+    #[must_use]
+    pub fn date(self) -> String {
+        self.to_string().chars().take("2026-11-21".len()).collect()
+    }
+
     /// The day of this instant in UTC as `yyyymmdd`.
     #[must_use]
     pub fn day(self) -> String {

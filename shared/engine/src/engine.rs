@@ -6,6 +6,7 @@ use std::time::Duration;
 use turnwise_core::access::{Grant, Peppers};
 use turnwise_core::audit::Failures;
 use turnwise_core::catalogue::Catalogue;
+use turnwise_core::ledger::Baseline;
 use turnwise_core::time::Timestamp;
 use turnwise_providers::Providers;
 use turnwise_providers::count::{Counter, without_tokenizers};
@@ -51,6 +52,8 @@ pub struct Engine {
     pub counter: Counter,
     /// Where alerts go.
     pub alerts: Arc<Alerts>,
+    /// What answers are compared with, where their tenant has named nothing.
+    pub baseline: Option<Arc<Baseline>>,
     pub(crate) accounts: Accounts,
     /// What the digests of API keys depend on.
     pub peppers: Arc<Peppers>,
@@ -78,6 +81,7 @@ impl Engine {
             memory: Memory::default(),
             counter: without_tokenizers,
             alerts: Arc::default(),
+            baseline: Baseline::shipped().map(Arc::new),
             accounts: Accounts::default(),
             peppers: Arc::default(),
             key_cache: KeyCache::default(),
@@ -132,6 +136,13 @@ impl Engine {
     #[must_use]
     pub fn with_alerts(mut self, alerts: Alerts) -> Self {
         self.alerts = Arc::new(alerts);
+        self
+    }
+
+    /// The same engine, comparing answers with `baseline` where their tenant has named nothing.
+    #[must_use]
+    pub fn with_baseline(mut self, baseline: Baseline) -> Self {
+        self.baseline = Some(Arc::new(baseline));
         self
     }
 

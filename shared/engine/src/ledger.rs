@@ -1,5 +1,8 @@
 //! What an attempt cost, written down.
 
+use turnwise_core::access::TenantSettings;
+use turnwise_core::catalogue::{Catalogue, Mode, Model, nearest};
+use turnwise_core::fault::Fault;
 use turnwise_core::id::AttemptId;
 use turnwise_core::ledger::{Baseline, Bill, Counts, LedgerLine, Origin, Phase, Work};
 use turnwise_core::task::Task;
@@ -30,7 +33,8 @@ impl Engine {
     /// The line of the ledger for `charge`, at today's prices. It belongs to no turn.
     pub(crate) fn ledger_line(&self, charge: &Charge<'_>) -> LedgerLine {
         let Charge { caller, attempt, task, work, origin, resolved, usage, phase, effort } = charge;
-        let baseline = self.baseline(resolved, *work);
+        let settings = &caller.grant.settings;
+        let baseline = self.baseline_of(settings).filter(|_| is_compared(resolved, *work));
         let price = resolved.price();
         let bill = Bill::of(price.as_ref(), baseline.as_ref(), usage, *phase, *origin);
         LedgerLine {
@@ -57,11 +61,29 @@ impl Engine {
         }
     }
 
-    /// What the work is compared with. Embeddings are not, nor are our own models: they are
-    /// there to try things out, and nobody would have paid for that.
-    fn baseline(&self, resolved: &Resolved, work: Work) -> Option<Baseline> {
-        let is_compared = work == Work::Answer && !resolved.is_local();
-        is_compared.then(Baseline::shipped).flatten()
+    /// What the answers of a tenant with `settings` are compared with; `None` where nothing was
+    /// named and the catalogue does not have what is usual.
+    #[must_use]
+    pub fn baseline_of(&self, settings: &TenantSettings) -> Option<Baseline> {
+        settings.baseline.as_deref().or(self.baseline.as_deref()).cloned()
+    }
+
+    /// The model `name`, as `provider/model` or by its bare name, with its prices as of now,
+    /// also where its provider is not configured.
+    ///
+    /// # Errors
+    /// A fault of no field where there is no such model for answers, or none with a price.
+    pub fn listed_price(&self, _caller: &Caller, name: &str) -> Result<Baseline, Fault> {
+        let catalogue = Catalogue::shipped();
+        let full = name.split_once('/').and_then(|(provider, id)| catalogue.get(provider, id));
+        let found = full.or_else(|| catalogue.by_bare_name(name)).filter(|model| model.mode == Mode::Chat);
+        let Some(model) = found else {
+            let names: Vec<String> = catalogue.models.iter().map(Model::name).collect();
+            let nearest = nearest(name, names.iter().map(String::as_str)).join(", ");
+            let hint = if nearest.is_empty() { String::new() } else { format!(" Did you mean {nearest}?") };
+            return Err(Fault::new("", format!("No price is known of a model {name:?}.{hint}")));
+        };
+        Ok(Baseline { model: model.name(), price: model.price, price_version: self.price_version() })
     }
 
     /// Writes the line of work that is no turn, with the usage counters. The client has its
@@ -79,4 +101,10 @@ impl Engine {
             tracing::error!(%error, request.id = %charge.caller.request_id, "a ledger line could not be written");
         }
     }
+}
+
+/// Whether work is compared with a baseline. Embeddings are not, nor are our own models: they
+/// are there to try things out, and nobody would have paid for that.
+fn is_compared(resolved: &Resolved, work: Work) -> bool {
+    work == Work::Answer && !resolved.is_local()
 }

@@ -10,7 +10,7 @@
 //! - [`history`]: conversations and turns read back
 //! - [`memory`]: conversations read lately
 //! - [`conversations`]: created, looked at, changed by hand, erased
-//! - [`stats`]: what some days came to
+//! - [`stats`]: what some days came to; [`usage`]: the same by whatever somebody wants to see it by
 //! - `measure`: what a model takes, and what was learned about its tokens; `count`: tokens
 //!   of a request that is not made
 //! - [`models`]: what can be asked for, and whether a turn could run
@@ -60,6 +60,7 @@ pub mod tasks;
 pub mod tenants;
 pub mod turn;
 pub mod upstream;
+pub mod usage;
 pub mod work;
 
 pub use engine::Engine;

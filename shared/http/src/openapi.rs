@@ -43,6 +43,9 @@ use crate::routes::{Entry, ROUTES};
         handlers::turns::get_turn,
         handlers::turns::cancel_turn,
         handlers::stats::get_stats,
+        handlers::usage::get_usage,
+        handlers::value::get_value,
+        handlers::value::reckon_roi,
         handlers::embeddings::create_embeddings,
         handlers::models::list_models,
         handlers::models::get_model,
@@ -69,6 +72,7 @@ use crate::routes::{Entry, ROUTES};
         handlers::admin::erase::erase_person,
         handlers::admin::health::check_health,
         handlers::admin::turns::list_recent_turns,
+        handlers::admin::usage::check_usage,
     ),
     // What only descriptions of answers name, which are not searched for types.
     components(schemas(handlers::AcceptedBody, MessageErrorBody)),

@@ -257,6 +257,27 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         method: "GET",
+        path: "/v1/usage",
+        function: Function::Conversations,
+        entry: Entry::Keyed(Scope::Reports),
+        handler: || get(handlers::usage::get_usage),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/value",
+        function: Function::Conversations,
+        entry: Entry::Keyed(Scope::Reports),
+        handler: || get(handlers::value::get_value),
+    },
+    Route {
+        method: "POST",
+        path: "/v1/roi",
+        function: Function::Conversations,
+        entry: Entry::Keyed(Scope::Reports),
+        handler: || post(handlers::value::reckon_roi),
+    },
+    Route {
+        method: "GET",
         path: "/v1/models",
         function: Function::Models,
         entry: Entry::Keyed(Scope::Read),
@@ -387,6 +408,13 @@ pub const ROUTES: &[Route] = &[
         function: Function::Admin,
         entry: Entry::Keyed(Scope::Admin),
         handler: || post(handlers::admin::dead_letters::redrive),
+    },
+    Route {
+        method: "POST",
+        path: "/admin/usage/check",
+        function: Function::Admin,
+        entry: Entry::Keyed(Scope::Admin),
+        handler: || post(handlers::admin::usage::check_usage),
     },
     Route {
         method: "GET",

@@ -5,7 +5,7 @@ use turnwise_core::access::KeyId;
 use turnwise_core::digest::Digest;
 use turnwise_core::id::{ConversationId, ProjectId, Tenant, TurnId, TurnKey};
 use turnwise_core::items::RowId;
-use turnwise_core::ledger::LedgerLine;
+use turnwise_core::ledger::UsageRow;
 use turnwise_core::rate::Class;
 use turnwise_core::task::Task;
 use turnwise_core::time::Timestamp;
@@ -257,13 +257,12 @@ pub(crate) fn usage(tenant: &Tenant, day: &str, shard: u8) -> String {
 /// Where the project stands in the sort key of a usage counter that has none.
 const NO_PROJECT: &str = "-";
 
-/// Sort key of the usage counter that `line` adds to:
-/// `<provider>#<model>#<project>#<key>#<task>`, nothing for no task.
-pub(crate) fn usage_row(line: &LedgerLine) -> String {
-    let name = |text: &str| text.replace('#', "_");
-    let project = line.project.as_ref().map_or(NO_PROJECT, ProjectId::as_str);
-    let task = line.task.as_ref().map_or("", Task::as_str);
-    format!("{}#{project}#{}#{task}", name(&line.model).replacen('/', "#", 1), usage_key(&line.api_key))
+/// Sort key of a usage counter: `<provider>#<model>#<project>#<key>#<task>`, nothing for no
+/// task.
+pub(crate) fn usage_row(row: &UsageRow) -> String {
+    let UsageRow { provider, model, project, api_key, task, .. } = row;
+    let project = project.as_ref().map_or(NO_PROJECT, ProjectId::as_str);
+    format!("{provider}#{model}#{project}#{api_key}#{}", task.as_ref().map_or("", Task::as_str))
 }
 
 /// What the sort key of a usage counter says.
@@ -293,11 +292,6 @@ pub(crate) fn parse_usage_row(sk: &str) -> Result<UsageOf, Error> {
         api_key: api_key.to_owned(),
         task: Some(task).filter(|task| !task.is_empty()).map(|task| Task::from_stored(task.to_owned())),
     })
-}
-
-/// An API key's id as it stands in the key of a usage counter.
-pub(crate) fn usage_key(api_key: &str) -> String {
-    api_key.replace('#', "_")
 }
 
 /// The account of a tenant. It has no key's form: a key's id is never empty.

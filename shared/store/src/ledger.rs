@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use turnwise_core::id::{AttemptId, ProjectId, Tenant};
-use turnwise_core::ledger::{Counts, LedgerLine, Origin, Phase, UsageTotals, Work};
+use turnwise_core::ledger::{Counts, LedgerLine, Origin, Phase, UsageRow, UsageTotals, Work};
 use turnwise_core::money::{Meters, PicoUsd};
 use turnwise_core::task::Task;
 use turnwise_core::time::Timestamp;
@@ -76,6 +77,25 @@ impl Store {
         }
     }
 
+    /// All lines of a day, read strongly, in no particular order.
+    ///
+    /// # Errors
+    /// When the table does not answer or a row cannot be read.
+    pub async fn ledger_of_day(&self, tenant: &Tenant, day: Timestamp) -> Result<Vec<LedgerLine>, Error> {
+        let mut lines = Vec::new();
+        for shard in 0..keys::DAY_SHARDS {
+            let query = self.dynamo.query().table_name(&*self.table).consistent_read(true);
+            let query = query
+                .key_condition_expression("pk = :pk")
+                .expression_attribute_values(":pk", text(keys::ledger(tenant, &day.day(), shard)));
+            let mut rows = query.into_paginator().items().send();
+            while let Some(row) = rows.next().await {
+                lines.push(read_line(&row.map_err(|error| Error::from_sdk("ledger_of_day", &error))?)?);
+            }
+        }
+        Ok(lines)
+    }
+
     async fn ledger_lines_of(
         &self,
         partition: String,
@@ -107,28 +127,34 @@ impl Store {
             .set_item(Some(write_line(record)))
             .condition_expression("attribute_not_exists(pk)");
         let mut members = vec![transact::put(line)?];
-        let totals = UsageTotals::of(record.line);
+        let row = UsageRow::of(record.line);
         // Of an attempt that cost nothing there is nothing to count.
-        if totals != UsageTotals::default() {
-            members.push(self.add_usage(record, &totals)?);
+        if row.totals != UsageTotals::default() {
+            let update = self.add_usage(record.tenant, &row, record.shard, row.totals.counters());
+            members.push(transact::update(update)?);
         }
         Ok(members)
     }
 
-    fn add_usage(&self, record: &RecordLedger<'_>, totals: &UsageTotals) -> Result<TransactWriteItem, Error> {
-        let RecordLedger { tenant, line, shard } = record;
+    /// Adds `numbers` to the counter of `row` in one of its day's partitions.
+    pub(crate) fn add_usage(
+        &self,
+        tenant: &Tenant,
+        row: &UsageRow,
+        shard: u8,
+        numbers: Vec<(&'static str, i128)>,
+    ) -> UpdateBuilder {
         // What is zero is left out, so that the row stays small.
-        let added: Vec<(&str, i128)> = totals.counters().into_iter().filter(|(_, number)| *number != 0).collect();
+        let added: Vec<(&str, i128)> = numbers.into_iter().filter(|(_, number)| *number != 0).collect();
         let expression = added.iter().map(|(name, _)| format!("{name} :{name}")).collect::<Vec<_>>().join(", ");
-        let mut update = Update::builder()
+        let update = Update::builder()
             .table_name(&*self.table)
-            .key("pk", text(keys::usage(tenant, &line.at.day(), *shard)))
-            .key("sk", text(keys::usage_row(line)))
+            .key("pk", text(keys::usage(tenant, &row.day.day(), shard)))
+            .key("sk", text(keys::usage_row(row)))
             .update_expression(format!("ADD {expression}"));
-        for (name, value) in added {
-            update = update.expression_attribute_values(format!(":{name}"), number(value));
-        }
-        transact::update(update)
+        added
+            .into_iter()
+            .fold(update, |update, (name, value)| update.expression_attribute_values(format!(":{name}"), number(value)))
     }
 }
 

@@ -3,23 +3,29 @@
 use std::collections::BTreeMap;
 
 use futures_util::stream::{self, StreamExt as _};
+use turnwise_core::audit::Entry;
 use turnwise_core::id::Tenant;
+use turnwise_core::ledger::check::Difference;
 use turnwise_core::ledger::{UsageRow, UsageTotals};
 use turnwise_core::time::Timestamp;
 
 use crate::client::Store;
 use crate::error::Error;
-use crate::item::{Row, text};
+use crate::item::{Row, instant, text};
 use crate::keys::{self, UsageOf};
 use crate::ledger::DAY;
+use crate::transact::{self, Outcome};
 
 /// Partitions of a sum that are read at once: a year has some 1,500.
 const PARTITIONS_AT_ONCE: usize = 32;
 
+/// Which of a day's partitions gets what was missing.
+const REPAIRED_SHARD: u8 = 0;
+
 impl Store {
     /// The counters of the days from that of `since` to that of `until`, one row for each
-    /// day, model, project, key and task, in this order. Eventually consistent: the newest
-    /// turn may be missing for a moment.
+    /// day, model, project, key and task, in this order. Read strongly: what is committed is
+    /// there.
     ///
     /// # Errors
     /// When the table does not answer or a row cannot be read.
@@ -77,8 +83,34 @@ impl Store {
         since: Timestamp,
         until: Timestamp,
     ) -> Result<UsageTotals, Error> {
-        let key = keys::usage_key(key);
         Ok(sum(&self.usage_rows(tenant, since, until).await?, |row| row.api_key == key))
+    }
+
+    /// Adds to a counter what is missing for it to say what the ledger says, with the line of
+    /// the audit log. False if somebody else has done so since `began`. Idempotent by the audit
+    /// entry's id.
+    ///
+    /// # Errors
+    /// When the table does not answer or refuses.
+    pub async fn repair_usage(
+        &self,
+        tenant: &Tenant,
+        difference: &Difference,
+        began: Timestamp,
+        audit: &Entry,
+    ) -> Result<bool, Error> {
+        let update = self.add_usage(tenant, &difference.row, REPAIRED_SHARD, difference.missing());
+        let expression = format!("{} SET repaired_at = :at", update.get_update_expression().as_deref().unwrap_or(""));
+        let update = update
+            .update_expression(expression)
+            .condition_expression("attribute_not_exists(repaired_at) OR repaired_at < :began")
+            .expression_attribute_values(":at", instant(audit.at))
+            .expression_attribute_values(":began", instant(began));
+        let members = vec![transact::update(update)?, self.audit_member(audit)?];
+        match self.transact("repair_usage", &audit.id.to_string(), members).await? {
+            Outcome::Applied => Ok(true),
+            Outcome::Refused(_) => Ok(false),
+        }
     }
 
     async fn usage_in(
@@ -86,7 +118,8 @@ impl Store {
         day: Timestamp,
         partition: String,
     ) -> Result<Vec<((Timestamp, UsageOf), UsageTotals)>, Error> {
-        let query = self.dynamo.query().table_name(&*self.table).key_condition_expression("pk = :pk");
+        let query = self.dynamo.query().table_name(&*self.table).consistent_read(true);
+        let query = query.key_condition_expression("pk = :pk");
         let mut rows = query.expression_attribute_values(":pk", text(partition)).into_paginator().items().send();
         let mut read = Vec::new();
         while let Some(row) = rows.next().await {

@@ -38,6 +38,7 @@ mod stats;
 mod streams;
 mod takeover;
 mod tasks;
+mod usage;
 mod window;
 
 use serde_json::{Value, json};

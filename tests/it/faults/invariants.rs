@@ -1,7 +1,10 @@
 //! What must hold of the table when a run is over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use turnwise_core::id::Tenant;
+use turnwise_core::ledger::check::{Compared, compared};
+use turnwise_core::time::Timestamp;
 use turnwise_core::turn::Delivery;
 use turnwise_tests::faults::kinds::{Fault, Operation};
 use turnwise_tests::faults::{Coverage, Net};
@@ -27,6 +30,7 @@ pub(super) async fn check(
     one_answer_for_each_key(&turns, &messages, got);
     one_ledger_line_for_each_answer(&rows, wanted, &turns);
     counters_count_commits(&rows, messages.len());
+    money_adds_up(table, &rows, meta).await;
     one_writer_for_each_epoch(net, &[meta]);
     at_most_one_call_where_promised(provider, wanted);
     assert!(meta.get("owner").is_none(), "the lock is free at the end");
@@ -83,6 +87,25 @@ pub(super) fn counters_count_commits(rows: &[Row], commits: usize) {
     let counted: u64 =
         rows.iter().filter(|row| text(row, "pk").starts_with("U#")).map(|row| number(row, "requests")).sum();
     assert_eq!(counted, commits as u64, "usage counters count commits");
+}
+
+/// Counters are what the ledger's lines come to, and what was charged for kept answers is what
+/// their conversation says that they cost.
+async fn money_adds_up(table: &Table, rows: &[Row], meta: &Row) {
+    let (store, tenant) = (table.store(), Tenant::default_tenant());
+    let ledger = rows.iter().filter_map(|row| text(row, "pk").strip_prefix("L#"));
+    let days: BTreeSet<&str> = ledger.filter_map(|rest| rest.split('#').nth(1)).collect();
+    let mut charged = 0;
+    for day in days {
+        let day = Timestamp::parse_day(&format!("{}-{}-{}", &day[..4], &day[4..6], &day[6..])).unwrap();
+        let lines = store.ledger_of_day(&tenant, day).await.unwrap();
+        let counters = store.usage_rows(&tenant, day, day).await.unwrap();
+        assert_eq!(compared(&lines, &counters), Compared::default(), "counters say what the ledger says");
+        let kept = lines.iter().filter(|line| line.phase.is_kept());
+        charged += kept.map(|line| line.cost.unwrap_or_default().0).sum::<i128>();
+    }
+    let told = meta.contains_key("cost_pico_usd").then(|| number(meta, "cost_pico_usd")).unwrap_or(0);
+    assert_eq!(i128::from(told), charged, "answers cost what the ledger says");
 }
 
 pub(super) fn one_writer_for_each_epoch(net: &Net, metas: &[&Row]) {

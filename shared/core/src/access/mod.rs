@@ -17,6 +17,7 @@ pub use self::key::{KEY_ID_CHARS, KEY_SECRET_CHARS, KeyId, KeyText};
 pub use self::pepper::{KeyDigest, MIN_PEPPER_BYTES, Peppers};
 pub use self::record::{Accepted, ApiKey, Standing, accepts};
 pub use self::scope::{Scope, Scopes};
+use crate::ledger::Baseline;
 use crate::money::PicoUsd;
 
 /// Stands at the end of a name in an allow-list that means every model beginning so.
@@ -79,6 +80,10 @@ pub struct TenantSettings {
     /// Days that what is said is kept, instead of the operator's; 0 keeps it for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention_days: Option<u32>,
+    /// What its answers are compared with, at the prices of when it was named; the
+    /// deployment's baseline where none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Box<Baseline>>,
 }
 
 /// What one request may do: its key's rights within its tenant's. Whose key it is, its

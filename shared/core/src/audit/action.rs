@@ -15,6 +15,8 @@ pub enum Action {
     KeyUpdate,
     /// What holds for all keys of a tenant was changed.
     TenantUpdate,
+    /// Usage counters were made what the ledger says.
+    UsageRepair,
     /// A conversation's lock was taken away from its owner.
     LockRelease,
     /// A dead letter was put back into its queue.
@@ -33,12 +35,13 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::KeyCreate,
         Self::KeyRotate,
         Self::KeyRevoke,
         Self::KeyUpdate,
         Self::TenantUpdate,
+        Self::UsageRepair,
         Self::LockRelease,
         Self::DeadLetterRedrive,
         Self::ConversationErase,
@@ -57,6 +60,7 @@ impl Action {
             Self::KeyRevoke => "key.revoke",
             Self::KeyUpdate => "key.update",
             Self::TenantUpdate => "tenant.update",
+            Self::UsageRepair => "usage.repair",
             Self::LockRelease => "lock.release",
             Self::DeadLetterRedrive => "dead_letter.redrive",
             Self::ConversationErase => "conversation.erase",

@@ -4,8 +4,12 @@
 //! key and task; [`UsageTotals::of`] says what one line adds to them, so that counters can
 //! be made again from lines.
 //!
-//! - [`totals`]: the counters; [`value`]: what a line would have cost otherwise
+//! - [`totals`]: the counters; [`groups`]: by day, model, project; [`value`]: what a line would have cost otherwise;
+//!   [`metrics`]: what that comes to; [`check`]: whether counters and lines agree
 
+pub mod check;
+pub mod groups;
+pub mod metrics;
 pub mod totals;
 pub mod value;
 

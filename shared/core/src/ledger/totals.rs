@@ -234,8 +234,27 @@ pub struct UsageRow {
     pub totals: UsageTotals,
 }
 
+impl UsageRow {
+    /// What `line` adds to the counters, and where.
+    #[must_use]
+    pub fn of(line: &LedgerLine) -> Self {
+        let (provider, model) = line.model.split_once('/').unwrap_or(("", &line.model));
+        // `#` separates the parts of a counter's key.
+        let plain = |text: &str| text.replace('#', "_");
+        Self {
+            day: line.at.start_of_day(),
+            provider: plain(provider),
+            model: plain(model),
+            project: line.project.clone(),
+            api_key: plain(&line.api_key),
+            task: line.task.clone(),
+            totals: UsageTotals::of(line),
+        }
+    }
+}
+
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::id::AttemptId;
     use crate::ledger::{Baseline, Bill, Counts};
@@ -252,7 +271,7 @@ mod tests {
         source: Source::Reported,
     };
 
-    fn line(phase: Phase, origin: Origin) -> LedgerLine {
+    pub(in crate::ledger) fn line(phase: Phase, origin: Origin) -> LedgerLine {
         let price =
             Price { cache_read: Some(1), cache_write: Some(12), cache_write_1h: Some(20), ..Price::of(10, 100) };
         let baseline = Baseline { model: "a/b".to_owned(), price: Price::of(20, 200), price_version: "1".to_owned() };

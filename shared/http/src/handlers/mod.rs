@@ -34,6 +34,8 @@ pub(crate) mod stats;
 pub(crate) mod threads;
 mod turn_responses;
 pub(crate) mod turns;
+pub(crate) mod usage;
+pub(crate) mod value;
 
 /// Who asks, for the engine.
 fn caller(principal: &Principal, context: &RequestContext) -> Caller {

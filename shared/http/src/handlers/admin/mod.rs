@@ -2,7 +2,7 @@
 
 mod allowance;
 pub(crate) mod audit;
-mod audit_format;
+pub(crate) mod audit_format;
 pub(crate) mod dead_letters;
 pub(crate) mod erase;
 pub(crate) mod health;
@@ -10,3 +10,4 @@ pub(crate) mod keys;
 pub(crate) mod locks;
 pub(crate) mod tenants;
 pub(crate) mod turns;
+pub(crate) mod usage;

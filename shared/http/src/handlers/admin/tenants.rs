@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use turnwise_core::access::TenantSettings;
 use turnwise_core::fault::{Fault, Faults};
 use turnwise_core::id::Tenant;
+use turnwise_core::ledger::Baseline;
 use turnwise_engine::StoredSettings;
 use utoipa::ToSchema;
 
@@ -19,6 +20,7 @@ use crate::context::RequestContext;
 use crate::error::{Error, ErrorBody};
 use crate::extract::Segment;
 use crate::handlers::caller;
+use crate::handlers::value::BaselineBody;
 
 /// Longest address of a webhook, in bytes.
 const MAX_URL_BYTES: usize = 2048;
@@ -27,7 +29,7 @@ const MAX_URL_BYTES: usize = 2048;
 const MAX_RETENTION_DAYS: u64 = 3653;
 
 /// What a body about a tenant may contain.
-const FIELDS: [&str; 4] = ["limits", "budget", "alert_webhook", "retention_days"];
+const FIELDS: [&str; 5] = ["limits", "budget", "alert_webhook", "retention_days", "baseline_model"];
 
 /// What holds for all keys of a tenant.
 #[derive(Debug, Serialize, ToSchema)]
@@ -46,6 +48,8 @@ pub(crate) struct TenantBody {
     pub alert_webhook: Option<String>,
     /// Days that what is said is kept; null for the operator's setting, 0 for ever.
     pub retention_days: Option<u32>,
+    /// What its answers are compared with; null for the deployment's baseline.
+    pub baseline: Option<BaselineBody>,
     /// How often this was changed.
     pub version: u64,
 }
@@ -62,6 +66,8 @@ pub(crate) struct TenantRequest {
     pub alert_webhook: Option<String>,
     /// Days that what is said from now on is kept, 0 to 3653; 0 keeps it for ever.
     pub retention_days: Option<u32>,
+    /// The model that its answers are compared with from now on, `provider/model`, at today's prices.
+    pub baseline_model: Option<String>,
 }
 
 /// Shows what holds for all keys of a tenant; a tenant that nobody has set anything for is
@@ -107,17 +113,22 @@ pub(crate) async fn update_tenant(
 ) -> Result<Json<TenantBody>, Error> {
     let request = JsonBody::read(request).await?;
     let tenant = Tenant::parse("tenant", &tenant).map_err(|fault| Error::Invalid(fault.into()))?;
+    let caller = caller(&principal, &context);
     let change = |before| {
-        let changed = settings(&request.fields, before)?;
+        let changed = settings(&request.fields, before, |name| app.engine.listed_price(&caller, name))?;
         let checked = changed.alert_webhook.as_deref().map_or(Ok(()), |url| app.engine.check_webhook(url));
         checked.map_err(|refused| Fault::new("alert_webhook", format!("{refused}.")))?;
         Ok(changed)
     };
-    let stored = app.engine.change_tenant(&caller(&principal, &context), &tenant, change).await?;
+    let stored = app.engine.change_tenant(&caller, &tenant, change).await?;
     shown(&app, &tenant, &stored).await
 }
 
-fn settings(fields: &Map<String, Value>, before: TenantSettings) -> Result<TenantSettings, Faults> {
+fn settings(
+    fields: &Map<String, Value>,
+    before: TenantSettings,
+    priced: impl Fn(&str) -> Result<Baseline, Fault>,
+) -> Result<TenantSettings, Faults> {
     let whole = Value::Object(fields.clone());
     let mut over = Over::new("", Some(&whole), &FIELDS);
     let address = format!("an address of at most {MAX_URL_BYTES} bytes");
@@ -128,15 +139,25 @@ fn settings(fields: &Map<String, Value>, before: TenantSettings) -> Result<Tenan
     let retention_days = over.read("retention_days", before.retention_days, &days, |value| {
         value.as_u64().filter(|days| *days <= MAX_RETENTION_DAYS).and_then(|days| u32::try_from(days).ok())
     });
+    let mut baseline_faults = Faults::default();
+    let baseline = over.read("baseline_model", before.baseline, "a model with a price, as provider/model", |value| {
+        let named = priced(value.as_str()?);
+        baseline_faults.keep(named.map(Box::new).map_err(|fault| Fault::new("baseline_model", fault.message)))
+    });
     let mut faults = over.faults;
+    if !baseline_faults.0.is_empty() {
+        // It says more than that a model was expected.
+        faults.0.retain(|fault| fault.field != "baseline_model");
+        faults.0.extend(baseline_faults.0);
+    }
     let limits = limits(fields.get("limits"), before.limits, &mut faults);
     let budget = budget(fields.get("budget"), before.budget, &mut faults);
     faults.into_result()?;
-    Ok(TenantSettings { limits, budget, alert_webhook, retention_days })
+    Ok(TenantSettings { limits, budget, alert_webhook, retention_days, baseline })
 }
 
 async fn shown(app: &App, tenant: &Tenant, stored: &StoredSettings) -> Result<Json<TenantBody>, Error> {
-    let TenantSettings { limits, budget, alert_webhook, retention_days } = &stored.settings;
+    let TenantSettings { limits, budget, alert_webhook, retention_days, baseline } = &stored.settings;
     Ok(Json(TenantBody {
         object: "tenant",
         id: tenant.to_string(),
@@ -145,6 +166,7 @@ async fn shown(app: &App, tenant: &Tenant, stored: &StoredSettings) -> Result<Js
         budget_used: app.engine.budget_use(tenant, None).await?.into(),
         alert_webhook: alert_webhook.clone(),
         retention_days: *retention_days,
+        baseline: baseline.as_deref().map(BaselineBody::from),
         version: stored.version,
     }))
 }
