@@ -66,6 +66,7 @@ fn block_on(body: impl AsyncFnOnce(Engine, Front) -> Result<(), lambda_runtime::
         let engine = Engine::new(store, queue, settings.providers).with_calls(settings.calls);
         let engine =
             engine.with_retention(settings.retention).with_peppers(settings.peppers).with_alerts(settings.alerts);
+        let engine = engine.with_baseline(settings.baseline);
         let ended = body(engine, Front { access: settings.access, origins: settings.origins }).await;
         ended.map_err(|error| {
             tracing::error!(%error, "the Lambda runtime ended");

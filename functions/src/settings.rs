@@ -6,6 +6,7 @@ use tracing_subscriber::EnvFilter;
 use turnwise_core::access::Peppers;
 use turnwise_core::digest::Digest;
 use turnwise_core::fault::{Fault, Faults};
+use turnwise_core::ledger::Baseline;
 use turnwise_engine::admission::Alerts;
 use turnwise_engine::upstream::policy::CallPolicy;
 use turnwise_http::Access;
@@ -23,6 +24,7 @@ const KEY_PEPPERS: &str = "TURNWISE_KEY_PEPPERS";
 const ALERT_WEBHOOK: &str = "TURNWISE_ALERT_WEBHOOK";
 const ALERT_WEBHOOK_SECRET: &str = "TURNWISE_ALERT_WEBHOOK_SECRET";
 const DEFAULT_MODEL: &str = "TURNWISE_DEFAULT_MODEL";
+const BASELINE_MODEL: &str = "TURNWISE_BASELINE_MODEL";
 const RETENTION_DAYS: &str = "TURNWISE_RETENTION_DAYS";
 const CORS_ORIGINS: &str = "TURNWISE_CORS_ORIGINS";
 const BEDROCK: &str = "TURNWISE_BEDROCK";
@@ -66,6 +68,8 @@ pub(crate) struct Settings {
     pub(crate) calls: CallPolicy,
     /// Where alerts about budgets go.
     pub(crate) alerts: Alerts,
+    /// What answers are compared with, where it is named.
+    pub(crate) baseline: Option<Baseline>,
     /// How long what is said is kept; `None` keeps it for ever.
     pub(crate) retention: Option<Duration>,
 }
@@ -102,6 +106,8 @@ impl Settings {
         let origins = faults.keep(Origins::parse(CORS_ORIGINS, &find(CORS_ORIGINS).unwrap_or_default()));
         let retention = find(RETENTION_DAYS).map(|text| retention(&text));
         let retention = retention.and_then(|retention| faults.keep(retention)).flatten();
+        let baseline = find(BASELINE_MODEL).map(|name| Baseline::shipped_of(BASELINE_MODEL, &name));
+        let baseline = baseline.and_then(|baseline| faults.keep(baseline));
         let alerts = faults.keep(alerts(find(ALERT_WEBHOOK), find(ALERT_WEBHOOK_SECRET)));
         faults.keep(log(find(LOG)));
         match (table, queue_url, providers) {
@@ -118,6 +124,7 @@ impl Settings {
                     providers,
                     calls,
                     alerts,
+                    baseline,
                     retention,
                 })
             }

@@ -6,7 +6,7 @@
 //! - [`keys`]: API keys and tenants; [`key`]: the development key; [`banner`]: what is printed at the start
 //! - [`chat`]: a conversation from the terminal; [`operate`]: locks, dead letters, turns
 //!   as they happen; [`audit`]: who has done what, and erasures; [`client`]: the running
-//!   server they talk to; [`usage`]: what some days came to
+//!   server they talk to; [`usage`]: what some days came to; [`prices`]: what models charge
 //! - [`verify`]: whether the providers take our keys
 //! - [`explain`]: what an error means
 
@@ -20,6 +20,7 @@ mod folder;
 mod key;
 mod keys;
 mod operate;
+mod prices;
 mod serve;
 mod settings;
 mod usage;
@@ -37,12 +38,13 @@ async fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => serve::run(cli.settings).await?,
+        Command::Serve => Box::pin(serve::run(cli.settings)).await?,
         Command::Chat(options) => chat::run(&cli.settings, &options).await?,
         Command::Locks { command } => operate::locks(&cli.settings, &command).await?,
         Command::Keys { command } => keys::keys(&cli.settings, &command).await?,
         Command::Tenants { command } => keys::tenants(&cli.settings, &command).await?,
         Command::DeadLetters { command } => operate::dead_letters(&cli.settings, &command).await?,
+        Command::Prices { command } => prices::run(&cli.settings, &command).await?,
         Command::Usage(options) => usage::run(&cli.settings, &options).await?,
         Command::Audit { command } => audit::run(&cli.settings, &command).await?,
         Command::Erase(options) => audit::erase(&cli.settings, &options).await?,

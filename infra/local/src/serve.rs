@@ -62,6 +62,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let (queue, receiver) = Queue::in_process();
     let engine = Engine::new(store, queue, providers).with_calls(calls).with_counter(with_tokenizers);
     let engine = engine.with_retention(settings.retention()).with_peppers(peppers).with_alerts(settings.alerts()?);
+    let engine = engine.with_price_file(settings.price_file()?).with_baseline(settings.baseline()?);
     if settings.table_endpoint.is_none() {
         free_dead_turns(&engine).await?;
     }

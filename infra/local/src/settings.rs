@@ -8,7 +8,9 @@ use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use turnwise_core::access::Peppers;
 use turnwise_core::fault::Faults;
+use turnwise_core::ledger::Baseline;
 use turnwise_core::limits::SWEEP_EVERY;
+use turnwise_core::prices::PriceTable;
 use turnwise_engine::admission::Alerts;
 use turnwise_engine::upstream::policy::CallPolicy;
 use turnwise_http::edge::Origins;
@@ -17,6 +19,7 @@ use turnwise_providers::webhook::{Reach, Webhooks};
 use turnwise_providers::{Providers, Secret, Settings as ProviderSettings};
 
 use crate::keys::{KeysCommand, TenantsCommand};
+use crate::prices::{self, PricesCommand};
 use crate::usage::UsageOptions;
 
 /// Most days that a retention may have: ten years. A larger number is a mistake in its unit.
@@ -62,6 +65,11 @@ pub(crate) enum Command {
     DeadLetters {
         #[command(subcommand)]
         command: DeadLettersCommand,
+    },
+    /// Show what models charge, and import tables of prices.
+    Prices {
+        #[command(subcommand)]
+        command: PricesCommand,
     },
     /// Print what some days came to, or check the counters against the ledger.
     Usage(UsageOptions),
@@ -241,6 +249,12 @@ pub(crate) struct Settings {
     /// What a request without a model gets, `provider/model`.
     #[arg(long, env = "TURNWISE_DEFAULT_MODEL", global = true)]
     pub(crate) default_model: Option<String>,
+    /// A JSON file with a table of prices, under those that are imported.
+    #[arg(long, env = "TURNWISE_PRICES", global = true)]
+    pub(crate) prices: Option<PathBuf>,
+    /// What answers are compared with, `provider/model`, where their tenant has named nothing.
+    #[arg(long, env = "TURNWISE_BASELINE_MODEL", global = true)]
+    pub(crate) baseline_model: Option<String>,
     /// Whether AWS credentials and a region in the environment make Bedrock a provider.
     #[arg(long, env = "TURNWISE_BEDROCK", default_value_t = true, action = ArgAction::Set, global = true)]
     pub(crate) bedrock: bool,
@@ -284,6 +298,25 @@ impl Settings {
     /// How long what is said is kept; `None` keeps it for ever.
     pub(crate) fn retention(&self) -> Option<Duration> {
         Some(self.retention_days).filter(|days| *days > 0).map(|days| DAY * days)
+    }
+
+    /// The operator's own table of prices, if there is one.
+    ///
+    /// # Errors
+    /// When it cannot be read, with every fault of it.
+    pub(crate) fn price_file(&self) -> anyhow::Result<Option<PriceTable>> {
+        let file = self.prices.as_deref().filter(|file| !file.as_os_str().is_empty());
+        file.map(prices::table).transpose().context("TURNWISE_PRICES is not valid")
+    }
+
+    /// What answers are compared with, if it is named.
+    ///
+    /// # Errors
+    /// When the catalogue has no such model.
+    pub(crate) fn baseline(&self) -> anyhow::Result<Option<Baseline>> {
+        let name = self.baseline_model.as_deref().map(str::trim).filter(|name| !name.is_empty());
+        let named = name.map(|name| Baseline::shipped_of("TURNWISE_BASELINE_MODEL", name)).transpose();
+        named.map_err(Faults::from).context("the settings are not valid")
     }
 
     /// Where alerts go.

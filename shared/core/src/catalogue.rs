@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 use crate::money::Price;
+use crate::prices::Batch;
 
 /// Shipped facts; see the file's own `about` for their source and date.
 const MODELS_JSON: &str = include_str!("../data/models.json");
@@ -42,6 +43,12 @@ pub struct Model {
     pub dimensions: Option<u64>,
     /// Prices in pico-USD a token.
     pub price: Price,
+    /// Prices of requests that may wait for hours.
+    #[serde(default)]
+    pub batch: Option<Batch>,
+    /// The day from which on its provider may take it away: `2027-04-01`.
+    #[serde(default)]
+    pub deprecation_date: Option<String>,
 }
 
 /// What a model does.

@@ -24,7 +24,8 @@
 //! - [`route`]: how complex a request looks, and which model is asked
 //! - [`catalogue`], [`money`], [`usage`]: models, prices, tokens, exact cost; [`ledger`]: what was paid, line by
 //!   line and summed up; [`task`]: what it was for;
-//!   [`rounding`]: amounts for people; [`roi`]: whether it all pays
+//!   [`rounding`]: amounts for people; [`roi`]: whether it all pays; [`prices`]: tables of
+//!   prices over one another, and what a new one changes
 //! - [`upstream`]: how often providers are called, how long, and when not
 //! - [`tokens`]: how many tokens a request is, before anybody has counted them
 //! - [`limits`]: every limit, with its reason
@@ -55,6 +56,7 @@ pub mod money;
 pub mod net;
 pub mod outline;
 pub mod position;
+pub mod prices;
 pub mod rate;
 mod raw;
 mod reader;

@@ -51,7 +51,7 @@ impl fmt::Display for PicoUsd {
 pub struct Price {
     /// Per uncached input token.
     pub input: i128,
-    /// Per output token, reasoning included.
+    /// Per output token.
     pub output: i128,
     /// Per input token read from the prompt cache; as `input` where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,6 +63,9 @@ pub struct Price {
     /// given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_write_1h: Option<i128>,
+    /// Per token of reasoning; as `output` where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<i128>,
     /// Other prices for the whole request when its input is long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub long_context: Option<LongContext>,
@@ -82,13 +85,24 @@ pub struct LongContext {
     /// Per input token written to the prompt cache, however long it is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_write: Option<i128>,
+    /// Per token of reasoning; as `output` here where neither says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<i128>,
 }
 
 impl Price {
     /// One price for input, one for output, whatever else is going on.
     #[must_use]
     pub const fn of(input: i128, output: i128) -> Self {
-        Self { input, output, cache_read: None, cache_write: None, cache_write_1h: None, long_context: None }
+        Self {
+            input,
+            output,
+            cache_read: None,
+            cache_write: None,
+            cache_write_1h: None,
+            reasoning: None,
+            long_context: None,
+        }
     }
 
     /// The exact cost of `usage` at this price.
@@ -109,6 +123,7 @@ impl Price {
         let cache_write = tier_write.or(self.cache_write).unwrap_or(input);
         let cache_write_1h = tier_write.or(self.cache_write_1h).unwrap_or(cache_write);
 
+        let reasoning = tier.and_then(|tier| tier.reasoning).or(self.reasoning).unwrap_or(output);
         let times = |tokens: u64, price: i128| PicoUsd(i128::from(tokens) * price);
         Meters {
             input: times(usage.input, input),
@@ -116,7 +131,7 @@ impl Price {
             cache_write: times(usage.cache_write, cache_write),
             cache_write_1h: times(usage.cache_write_1h, cache_write_1h),
             output: times(usage.output, output),
-            reasoning: times(usage.reasoning, output),
+            reasoning: times(usage.reasoning, reasoning),
         }
     }
 }
@@ -173,6 +188,7 @@ mod tests {
             output: Some(15),
             cache_read: None,
             cache_write: None,
+            reasoning: None,
         };
         let price = Price { cache_read: Some(1), long_context: Some(tier), ..Price::of(2, 10) };
         assert_eq!(price.cost(&reported(100, 1)), PicoUsd(210));

@@ -52,6 +52,7 @@ impl Engine {
     /// when the provider did not make them.
     pub async fn embed(&self, caller: Caller, task: Option<Task>, request: Request) -> Result<Embedded, Error> {
         let resolved = self.providers.resolve_embedding(&request.model).map_err(Error::Model)?;
+        let resolved = resolved.priced_by(&caller.grant.prices, self.clock.now());
         check_allowed(&resolved, &caller.grant)?;
         let engine = self.clone();
         self.tasks.spawn(async move { engine.embed_let_in(caller, task, resolved, request).await }).await?

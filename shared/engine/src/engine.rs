@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use turnwise_core::access::{Grant, Peppers};
 use turnwise_core::audit::Failures;
-use turnwise_core::catalogue::Catalogue;
 use turnwise_core::ledger::Baseline;
+use turnwise_core::prices::PriceTable;
 use turnwise_core::time::Timestamp;
 use turnwise_providers::Providers;
 use turnwise_providers::count::{Counter, without_tokenizers};
@@ -54,6 +54,8 @@ pub struct Engine {
     pub alerts: Arc<Alerts>,
     /// What answers are compared with, where their tenant has named nothing.
     pub baseline: Option<Arc<Baseline>>,
+    /// The operator's own table of prices, under those of the table.
+    pub price_file: Option<Arc<PriceTable>>,
     pub(crate) accounts: Accounts,
     /// What the digests of API keys depend on.
     pub peppers: Arc<Peppers>,
@@ -82,6 +84,7 @@ impl Engine {
             counter: without_tokenizers,
             alerts: Arc::default(),
             baseline: Baseline::shipped().map(Arc::new),
+            price_file: None,
             accounts: Accounts::default(),
             peppers: Arc::default(),
             key_cache: KeyCache::default(),
@@ -141,8 +144,15 @@ impl Engine {
 
     /// The same engine, comparing answers with `baseline` where their tenant has named nothing.
     #[must_use]
-    pub fn with_baseline(mut self, baseline: Baseline) -> Self {
-        self.baseline = Some(Arc::new(baseline));
+    pub fn with_baseline(mut self, baseline: Option<Baseline>) -> Self {
+        self.baseline = baseline.map(Arc::new).or(self.baseline);
+        self
+    }
+
+    /// The same engine with the operator's own table of prices.
+    #[must_use]
+    pub fn with_price_file(mut self, table: Option<PriceTable>) -> Self {
+        self.price_file = table.map(Arc::new);
         self
     }
 
@@ -151,9 +161,5 @@ impl Engine {
     pub(crate) fn expires_at(&self, at: Timestamp, grant: &Grant) -> Option<Timestamp> {
         let of_tenant = grant.settings.retention_days.map(|days| Some(DAY * days).filter(|time| !time.is_zero()));
         of_tenant.unwrap_or(self.retention).map(|retention| at + retention)
-    }
-
-    pub(crate) fn price_version(&self) -> String {
-        Catalogue::shipped().price_version.clone()
     }
 }

@@ -1,10 +1,10 @@
 //! What an attempt cost, written down.
 
 use turnwise_core::access::TenantSettings;
-use turnwise_core::catalogue::{Catalogue, Mode, Model, nearest};
 use turnwise_core::fault::Fault;
 use turnwise_core::id::AttemptId;
 use turnwise_core::ledger::{Baseline, Bill, Counts, LedgerLine, Origin, Phase, Work};
+use turnwise_core::prices::Prices;
 use turnwise_core::task::Task;
 use turnwise_core::usage::Usage;
 use turnwise_providers::Resolved;
@@ -52,7 +52,7 @@ impl Engine {
             meters: bill.meters,
             uncached: bill.uncached,
             baseline: bill.baseline,
-            price_version: self.price_version(),
+            price_version: resolved.price_version(),
             calls: effort.calls,
             is_fallback: effort.is_fallback,
             latency_ms: effort.latency_ms(),
@@ -68,22 +68,14 @@ impl Engine {
         settings.baseline.as_deref().or(self.baseline.as_deref()).cloned()
     }
 
-    /// The model `name`, as `provider/model` or by its bare name, with its prices as of now,
-    /// also where its provider is not configured.
+    /// The model `name`, as `provider/model` or by its bare name, with its price in `prices` as
+    /// of now, also where its provider is not configured.
     ///
     /// # Errors
-    /// A fault of no field where there is no such model for answers, or none with a price.
-    pub fn listed_price(&self, _caller: &Caller, name: &str) -> Result<Baseline, Fault> {
-        let catalogue = Catalogue::shipped();
-        let full = name.split_once('/').and_then(|(provider, id)| catalogue.get(provider, id));
-        let found = full.or_else(|| catalogue.by_bare_name(name)).filter(|model| model.mode == Mode::Chat);
-        let Some(model) = found else {
-            let names: Vec<String> = catalogue.models.iter().map(Model::name).collect();
-            let nearest = nearest(name, names.iter().map(String::as_str)).join(", ");
-            let hint = if nearest.is_empty() { String::new() } else { format!(" Did you mean {nearest}?") };
-            return Err(Fault::new("", format!("No price is known of a model {name:?}.{hint}")));
-        };
-        Ok(Baseline { model: model.name(), price: model.price, price_version: self.price_version() })
+    /// A fault of no field where there is no such model, none with a price, or one of another
+    /// kind than for answers.
+    pub fn listed_price(&self, prices: &Prices, name: &str) -> Result<Baseline, Fault> {
+        Baseline::of("", name, prices, self.clock.now())
     }
 
     /// Writes the line of work that is no turn, with the usage counters. The client has its

@@ -17,7 +17,8 @@
 //! - [`work`]: turns of the queue and turns whose attempts died; [`sweep`]: due rows
 //!   without a message; [`locks`], [`dead_letters`]: what an operator sees and does;
 //!   [`audit`]: what they have done
-//! - [`keys`]: API keys, and who a request comes from; [`tenants`]: what holds for all keys of one
+//! - [`keys`]: API keys, and who a request comes from; [`tenants`]: what holds for all keys of one;
+//!   [`prices`]: what models charge
 //! - [`live`]: turns running in this process; [`follow`]: their events as a stream
 //! - [`rates`]: whether a request may come in
 //! - [`recent`]: turns as they happen
@@ -47,6 +48,7 @@ mod measure;
 pub mod memory;
 pub mod models;
 pub mod once;
+pub mod prices;
 pub mod providers;
 pub mod random;
 pub mod rates;
@@ -67,4 +69,4 @@ pub use engine::Engine;
 pub use error::Error;
 pub use turnwise_store::queue::{Message, Receiver};
 pub use turnwise_store::{CommittedTurn, Content, Error as StoreError};
-pub use turnwise_store::{HeldTurn, KeyPage, StoredKey, StoredSettings};
+pub use turnwise_store::{HeldTurn, KeyPage, StoredKey, StoredPrices, StoredSettings};

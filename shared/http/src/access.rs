@@ -127,7 +127,8 @@ async fn who(app: &App, key: &str, asks_for_work: bool) -> Result<Option<Princip
         return Ok(Some(principal));
     }
     let settings = app.engine.settings_of(&principal.tenant).await?;
-    let grant = Grant { settings: settings.as_ref().clone(), ..principal.grant.as_ref().clone() };
+    let prices = app.engine.prices_of(&principal.tenant).await?;
+    let grant = Grant { settings: settings.as_ref().clone(), prices, ..principal.grant.as_ref().clone() };
     Ok(Some(Principal { grant: Arc::new(grant), ..principal }))
 }
 

@@ -73,6 +73,8 @@ use crate::routes::{Entry, ROUTES};
         handlers::admin::health::check_health,
         handlers::admin::turns::list_recent_turns,
         handlers::admin::usage::check_usage,
+        handlers::admin::prices::list_prices,
+        handlers::admin::prices::import_prices,
     ),
     // What only descriptions of answers name, which are not searched for types.
     components(schemas(handlers::AcceptedBody, MessageErrorBody)),

@@ -410,6 +410,20 @@ pub const ROUTES: &[Route] = &[
         handler: || post(handlers::admin::dead_letters::redrive),
     },
     Route {
+        method: "GET",
+        path: "/admin/prices",
+        function: Function::Admin,
+        entry: Entry::Keyed(Scope::Admin),
+        handler: || get(handlers::admin::prices::list_prices),
+    },
+    Route {
+        method: "POST",
+        path: "/admin/prices",
+        function: Function::Admin,
+        entry: Entry::Keyed(Scope::Admin),
+        handler: || post(handlers::admin::prices::import_prices),
+    },
+    Route {
         method: "POST",
         path: "/admin/usage/check",
         function: Function::Admin,

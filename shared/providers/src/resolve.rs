@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use turnwise_core::catalogue::{Catalogue, Mode, Model, nearest};
 use turnwise_core::money::Price;
+use turnwise_core::prices::Prices;
+use turnwise_core::time::Timestamp;
 
 use crate::call::{MAX_NAME_CHARS, cut};
 use crate::catalogue::known;
@@ -31,9 +33,34 @@ pub struct Resolved {
     pub name: String,
     /// Why this one, as a clause for people: `the name says so`.
     pub why: &'static str,
+    quoted: Option<Quoted>,
+}
+
+/// What a model charges whoever asked for it.
+#[derive(Debug, Clone)]
+struct Quoted {
+    price: Option<Price>,
+    version: String,
 }
 
 impl Resolved {
+    /// The same model at `prices`, as they are at `at`: whatever becomes of the request is
+    /// charged so.
+    #[must_use]
+    pub fn priced_by(mut self, prices: &Prices, at: Timestamp) -> Self {
+        let quote = prices.of(self.provider.name(), &self.model, at);
+        let version = quote.map_or_else(|| prices.version(at), |quote| quote.version).to_owned();
+        self.quoted = Some(Quoted { price: quote.map(|quote| quote.price()), version });
+        self
+    }
+
+    /// The version of the table that its price is from.
+    #[must_use]
+    pub fn price_version(&self) -> String {
+        let shipped = || Catalogue::shipped().price_version.clone();
+        self.quoted.as_ref().map_or_else(shipped, |quoted| quoted.version.clone())
+    }
+
     /// What the catalogue says of the model.
     #[must_use]
     pub fn facts(&self) -> Option<&'static Model> {
@@ -58,14 +85,17 @@ impl Resolved {
         self.provider.name() == Echo::PROVIDER
     }
 
-    /// What the model charges; `None` where the catalogue does not say. Our own cost
-    /// nothing.
+    /// What the model charges: by the tables it was [`Self::priced_by`], else by the catalogue;
+    /// `None` where they do not say. Our own cost nothing.
     #[must_use]
     pub fn price(&self) -> Option<Price> {
         if self.is_local() {
             return Some(Price::of(0, 0));
         }
-        self.facts().map(|model| model.price)
+        match &self.quoted {
+            Some(quoted) => quoted.price,
+            None => self.facts().map(|model| model.price),
+        }
     }
 }
 
@@ -253,13 +283,13 @@ impl Providers {
     fn pick(&self, provider: &str, model: &str, why: &'static str) -> Option<Resolved> {
         let served = self.by_name.get(provider)?;
         let name = format!("{provider}/{model}");
-        Some(Resolved { provider: Arc::clone(served), model: model.to_owned(), name, why })
+        Some(Resolved { provider: Arc::clone(served), model: model.to_owned(), name, why, quoted: None })
     }
 
     /// A model of our own.
     fn local(model: &str, why: &'static str) -> Resolved {
         let name = format!("{}/{model}", local::PROVIDER);
-        Resolved { provider: Arc::new(Provider::Echo(Echo)), model: model.to_owned(), name, why }
+        Resolved { provider: Arc::new(Provider::Echo(Echo)), model: model.to_owned(), name, why, quoted: None }
     }
 
     fn unknown(&self, name: &str, reason: Reason, mode: Mode) -> Unknown {

@@ -227,6 +227,19 @@ pub(crate) fn tenant_settings(tenant: &Tenant) -> String {
     format!("CFG#{tenant}")
 }
 
+/// Where price tables are: a tenant's, or the deployment's, which no tenant has the name of.
+pub(crate) fn price_tables(tenant: Option<&Tenant>) -> String {
+    tenant.map_or_else(|| "CFG#".to_owned(), tenant_settings)
+}
+
+/// Sort key prefix of price tables.
+pub(crate) const PRICES: &str = "PRICES#";
+
+/// Sort key of the price table that was imported as the `number`th.
+pub(crate) fn price_table(number: u64) -> String {
+    format!("{PRICES}{number:010}")
+}
+
 /// Sort key of a tenant's settings.
 pub(crate) const SETTINGS: &str = "SETTINGS";
 

@@ -137,3 +137,42 @@ fn sum(rows: &[UsageRow], is_wanted: impl Fn(&UsageRow) -> bool) -> UsageTotals 
     rows.iter().filter(|row| is_wanted(row)).for_each(|row| totals.add(&row.totals));
     totals
 }
+
+#[cfg(test)]
+mod tests {
+    use turnwise_core::id::ProjectId;
+    use turnwise_core::task::{MAX_TASK_CHARS, Task};
+
+    use super::*;
+
+    /// What is counted in one write unit, or in two within a transaction.
+    const KILOBYTE: usize = 1024;
+
+    /// Bytes of a number of so many digits: one for two of them, and one more.
+    const fn bytes(digits: usize) -> usize {
+        digits.div_ceil(2) + 1
+    }
+
+    #[test]
+    fn a_counters_row_stays_below_a_kilobyte_with_its_longest_names() {
+        let row = UsageRow {
+            day: Timestamp(1_795_276_800_000),
+            provider: "p".repeat(16),
+            model: "m".repeat(64),
+            project: Some(ProjectId::from_stored("0192f0c1-5b5e-7000-8000-000000000001".to_owned())),
+            api_key: "0123456789ab".to_owned(),
+            task: Some(Task::from_stored("t".repeat(MAX_TASK_CHARS))),
+            totals: UsageTotals::default(),
+        };
+        let tenant = Tenant::from_stored("t".repeat(64));
+        let keys = "pk".len() + keys::usage(&tenant, "20261121", 3).len() + "sk".len() + keys::usage_row(&row).len();
+        // Ten thousand million of everything, and a thousand USD of every amount.
+        let digits = |name: &str| {
+            let is_amount = name.starts_with("cost") || name.starts_with("saved") || name == "baseline";
+            if is_amount { 15 } else { 10 }
+        };
+        let numbers: usize = UsageTotals::NAMES.iter().map(|name| name.len() + bytes(digits(name))).sum();
+        let repaired = "repaired_at".len() + bytes(13);
+        assert!(keys + numbers + repaired < KILOBYTE, "{keys} + {numbers} + {repaired}");
+    }
+}

@@ -24,6 +24,7 @@ mod locks;
 mod logs;
 mod messages;
 mod openai;
+mod prices;
 mod projects;
 mod provider_errors;
 mod providers;

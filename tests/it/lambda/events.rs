@@ -75,6 +75,8 @@ const EVENTS: &[(&str, &str, Expected)] = &[
     ("admin-key-update", "admin", Status(200, "\"daily_usd\":\"0.45\"")),
     ("admin-key-rotate", "admin", Status(200, "\"key\":\"tw_live_ba71cb0f9009_")),
     ("admin-key-revoke", "admin", Status(200, "\"status\":\"revoked\"")),
+    ("admin-prices", "admin", Status(200, "openai/gpt-4o-mini")),
+    ("admin-prices-import", "admin", Status(200, "\"stored\":false")),
     ("admin-usage-check", "admin", Status(200, "\"differences\":[]")),
     ("admin-tenant", "admin", Status(200, "\"version\":0")),
     ("admin-tenant-update", "admin", Status(200, "\"monthly_usd\":\"20\"")),

@@ -19,6 +19,7 @@ pub use self::record::{Accepted, ApiKey, Standing, accepts};
 pub use self::scope::{Scope, Scopes};
 use crate::ledger::Baseline;
 use crate::money::PicoUsd;
+use crate::prices::Prices;
 
 /// Stands at the end of a name in an allow-list that means every model beginning so.
 const ANY_BEHIND: char = '*';
@@ -102,6 +103,8 @@ pub struct Grant {
     pub budget: Budget,
     /// What holds for all keys of the tenant.
     pub settings: TenantSettings,
+    /// What models charge it.
+    pub prices: Prices,
 }
 
 impl Default for Grant {
@@ -114,6 +117,7 @@ impl Default for Grant {
             limits: Limits::default(),
             budget: Budget::default(),
             settings: TenantSettings::default(),
+            prices: Prices::default(),
         }
     }
 }

@@ -6,6 +6,7 @@ use super::key::KeyText;
 use super::pepper::{KeyDigest, Peppers};
 use super::{Budget, Grant, Limits, Scopes, TenantSettings};
 use crate::id::Tenant;
+use crate::prices::Prices;
 use crate::time::Timestamp;
 
 /// Most digests of one key: the one in use, and one that a rotation leaves good for a while.
@@ -94,9 +95,9 @@ impl ApiKey {
         }
     }
 
-    /// What a request with it may do, in a tenant with `settings`.
+    /// What a request with it may do, in a tenant with `settings` and `prices`.
     #[must_use]
-    pub fn grant(&self, settings: TenantSettings) -> Grant {
+    pub fn grant(&self, settings: TenantSettings, prices: Prices) -> Grant {
         Grant {
             scopes: self.scopes,
             is_operator: false,
@@ -104,6 +105,7 @@ impl ApiKey {
             limits: self.limits,
             budget: self.budget.clone(),
             settings,
+            prices,
         }
     }
 

@@ -55,7 +55,8 @@ pub fn worst_cost(price: &Price, input: u64, output: u64) -> PicoUsd {
     let inputs = [Some(price.input), price.cache_read, price.cache_write, price.cache_write_1h];
     let of_tier = tier.map_or([None; 3], |tier| [tier.input, tier.cache_read, tier.cache_write]);
     let dearest = inputs.into_iter().chain(of_tier).flatten().max().unwrap_or(0);
-    let written = price.output.max(tier.and_then(|tier| tier.output).unwrap_or(0));
+    let outputs = [Some(price.output), price.reasoning, tier.and_then(|tier| tier.output.max(tier.reasoning))];
+    let written = outputs.into_iter().flatten().max().unwrap_or(0);
     PicoUsd(i128::from(input) * dearest + i128::from(output) * written)
 }
 
@@ -98,6 +99,7 @@ mod tests {
             output: Some(15),
             cache_read: None,
             cache_write: Some(6),
+            reasoning: None,
         };
         let price = Price { cache_write: Some(3), long_context: Some(tier), ..Price::of(2, 10) };
         assert_eq!(worst_cost(&price, 100, 1), PicoUsd(310));

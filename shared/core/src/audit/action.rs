@@ -15,6 +15,8 @@ pub enum Action {
     KeyUpdate,
     /// What holds for all keys of a tenant was changed.
     TenantUpdate,
+    /// Prices were imported.
+    PricesImport,
     /// Usage counters were made what the ledger says.
     UsageRepair,
     /// A conversation's lock was taken away from its owner.
@@ -35,12 +37,13 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::KeyCreate,
         Self::KeyRotate,
         Self::KeyRevoke,
         Self::KeyUpdate,
         Self::TenantUpdate,
+        Self::PricesImport,
         Self::UsageRepair,
         Self::LockRelease,
         Self::DeadLetterRedrive,
@@ -60,6 +63,7 @@ impl Action {
             Self::KeyRevoke => "key.revoke",
             Self::KeyUpdate => "key.update",
             Self::TenantUpdate => "tenant.update",
+            Self::PricesImport => "prices.import",
             Self::UsageRepair => "usage.repair",
             Self::LockRelease => "lock.release",
             Self::DeadLetterRedrive => "dead_letter.redrive",

@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, Mode, nearest};
+use crate::fault::Fault;
 use crate::ledger::{LedgerLine, Origin, Phase};
 use crate::money::{Meters, PicoUsd, Price};
+use crate::prices::Prices;
+use crate::time::Timestamp;
 use crate::usage::Usage;
 
 /// The baseline where nobody has named one: the cheapest of the full-size models that the
@@ -31,6 +34,37 @@ impl Baseline {
         let (provider, id) = DEFAULT_BASELINE;
         let model = catalogue.get(provider, id)?;
         Some(Self { model: model.name(), price: model.price, price_version: catalogue.price_version.clone() })
+    }
+}
+
+impl Baseline {
+    /// The shipped model that `name`, given in `field`, names.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub fn shipped_of(field: &str, name: &str) -> Result<Self, Fault> {
+        Self::of(field, name, &Prices::default(), Timestamp(0))
+    }
+
+    /// The model that `name`, given in `field`, names as `provider/model` or by its bare name,
+    /// at its price in `prices` as of `at`.
+    ///
+    /// # Errors
+    /// A fault where there is no such model, none with a price, or one that makes no answers.
+    pub fn of(field: &str, name: &str, prices: &Prices, at: Timestamp) -> Result<Self, Fault> {
+        let mut all = prices.all(at);
+        all.retain(|quote| {
+            let facts = Catalogue::shipped().get(&quote.model.provider, &quote.model.id);
+            facts.is_none_or(|facts| facts.mode == Mode::Chat)
+        });
+        let full = all.iter().find(|quote| quote.model.name() == name);
+        let Some(quote) = full.or_else(|| all.iter().find(|quote| quote.model.id == name)) else {
+            let names: Vec<String> = all.iter().map(|quote| quote.model.name()).collect();
+            let nearest = nearest(name, names.iter().map(String::as_str)).join(", ");
+            let hint = if nearest.is_empty() { String::new() } else { format!(" Did you mean {nearest}?") };
+            return Err(Fault::new(field, format!("No price is known of a model {name:?} for answers.{hint}")));
+        };
+        Ok(Self { model: quote.model.name(), price: quote.price(), price_version: quote.version.to_owned() })
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use quick_cache::sync::Cache;
 use turnwise_core::access::{ApiKey, Grant, KeyId, KeyText, Standing, TenantSettings, accepts};
 use turnwise_core::id::Tenant;
+use turnwise_core::prices::{PriceTable, Prices};
 use turnwise_core::time::Timestamp;
 use turnwise_store::StoredKey;
 
@@ -41,7 +42,11 @@ pub struct Known {
 pub struct KeyCache {
     keys: Arc<Cache<KeyId, Seen<Option<Arc<StoredKey>>>>>,
     tenants: Arc<Cache<Tenant, Seen<Arc<TenantSettings>>>>,
+    prices: Arc<Cache<Option<Tenant>, Seen<Tables>>>,
 }
+
+/// The price tables of a layer.
+type Tables = Arc<Vec<PriceTable>>;
 
 /// Something as it was read.
 #[derive(Debug, Clone)]
@@ -58,7 +63,11 @@ impl<T> Seen<T> {
 
 impl Default for KeyCache {
     fn default() -> Self {
-        Self { keys: Arc::new(Cache::new(MAX_REMEMBERED)), tenants: Arc::new(Cache::new(MAX_REMEMBERED)) }
+        Self {
+            keys: Arc::new(Cache::new(MAX_REMEMBERED)),
+            tenants: Arc::new(Cache::new(MAX_REMEMBERED)),
+            prices: Arc::new(Cache::new(MAX_REMEMBERED)),
+        }
     }
 }
 
@@ -71,6 +80,11 @@ impl KeyCache {
     /// Forgets the settings of a tenant that this process has changed.
     pub(crate) fn forget_tenant(&self, tenant: &Tenant) {
         self.tenants.remove(tenant);
+    }
+
+    /// Forgets prices that this process has changed.
+    pub(crate) fn forget_prices(&self, tenant: Option<&Tenant>) {
+        self.prices.remove(&tenant.cloned());
     }
 }
 
@@ -90,7 +104,8 @@ impl Engine {
         }
         let Some(found) = found else { return Ok(None) };
         let settings = self.seen_settings(&found.key.tenant, now).await?;
-        Ok(Some(known(&found, &settings)))
+        let prices = self.prices_of(&found.key.tenant).await?;
+        Ok(Some(known(&found, &settings, prices)))
     }
 
     /// What a turn of the queue may do whose request came with the key called `name`. `None`
@@ -101,14 +116,15 @@ impl Engine {
     pub(crate) async fn grant(&self, tenant: &Tenant, name: &str) -> Result<Option<Arc<Grant>>, Error> {
         let now = self.clock.now();
         let settings = self.seen_settings(tenant, now).await?;
+        let prices = self.prices_of(tenant).await?;
         // The keys of the deployment itself have ids of another form.
         let key = match KeyId::parse(name) {
             Some(id) => self.seen_key(&id, now).await?.filter(|found| found.key.tenant == *tenant),
             None => None,
         };
         Ok(match key {
-            None => Some(Arc::new(Grant { settings: TenantSettings::clone(&settings), ..Grant::default() })),
-            Some(found) if is_active(&found.key, now) => Some(known(&found, &settings).grant),
+            None => Some(Arc::new(Grant { settings: TenantSettings::clone(&settings), prices, ..Grant::default() })),
+            Some(found) if is_active(&found.key, now) => Some(known(&found, &settings, prices).grant),
             Some(_) => None,
         })
     }
@@ -142,6 +158,19 @@ impl Engine {
         Ok(what)
     }
 
+    /// The price tables of a layer, at most a minute old.
+    pub(crate) async fn seen_prices(&self, tenant: Option<&Tenant>, now: Timestamp) -> Result<Tables, Error> {
+        let layer = tenant.cloned();
+        if let Some(seen) = self.key_cache.prices.get(&layer).filter(|seen| seen.is_fresh(now)) {
+            return Ok(seen.what);
+        }
+        let stored = self.retry(|_| self.store.price_tables(tenant)).await?;
+        let tables = stored.into_iter().map(|stored| stored.table).collect();
+        let what = Arc::new(if layer.is_none() { self.with_file(tables) } else { tables });
+        self.key_cache.prices.insert(layer, Seen { at: now, what: Arc::clone(&what) });
+        Ok(what)
+    }
+
     /// Writes down when a key was last in use. Nobody waits for it.
     fn note_use(&self, found: &Arc<StoredKey>, now: Timestamp) {
         let is_known = found.last_used_at.is_some_and(|last| now.since(last) < LAST_USE_EVERY);
@@ -164,11 +193,11 @@ fn is_active(key: &ApiKey, now: Timestamp) -> bool {
     }
 }
 
-fn known(found: &StoredKey, settings: &TenantSettings) -> Known {
+fn known(found: &StoredKey, settings: &TenantSettings, prices: Prices) -> Known {
     Known {
         id: found.id.clone(),
         tenant: found.key.tenant.clone(),
         owner: found.key.owner.clone(),
-        grant: Arc::new(found.key.grant(settings.clone())),
+        grant: Arc::new(found.key.grant(settings.clone(), prices)),
     }
 }

@@ -63,7 +63,9 @@ impl Engine {
     /// [`Error::Model`] when nobody serves the first, [`Error::ModelNotAllowed`] when it is
     /// not allowed, [`Error::Invalid`] when it cannot be asked this.
     pub(crate) fn chain(&self, input: &Input, grant: &Grant) -> Result<Chain, Error> {
+        let at = self.clock.now();
         let resolved = self.providers.resolve(input.model.as_deref()).map_err(Error::Model)?;
+        let resolved = resolved.priced_by(&grant.prices, at);
         check_allowed(&resolved, grant)?;
         let messages = input.messages();
         let dropped = check(&resolved, &input.fields, &messages)?;
@@ -71,6 +73,7 @@ impl Engine {
         let mut chain = vec![Candidate { resolved, measure, dropped }];
         for name in input.fallbacks.as_ref().unwrap_or(&self.calls.fallbacks) {
             let Ok(resolved) = self.providers.resolve(Some(name)) else { continue };
+            let resolved = resolved.priced_by(&grant.prices, at);
             let is_allowed = grant.may_use(&resolved.name);
             let is_new = is_allowed && !chain.iter().any(|candidate| candidate.resolved.name == resolved.name);
             let measure = self.measure(&resolved);

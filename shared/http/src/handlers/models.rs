@@ -6,6 +6,8 @@ use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use turnwise_core::catalogue::Mode;
 use turnwise_core::fault::Fault;
+use turnwise_core::prices::Prices;
+use turnwise_core::time::Timestamp;
 use turnwise_engine::models::ListedModel;
 use utoipa::ToSchema;
 
@@ -140,7 +142,9 @@ pub(crate) async fn list_models(
     models.retain(|model| principal.grant.may_use(&model.name));
     match context.standard() {
         Standard::OpenAi => {
-            let data = models.into_iter().map(body).collect();
+            let prices = app.engine.prices_to_show(&principal.tenant).await;
+            let now = app.engine.clock.now();
+            let data = models.into_iter().map(|model| body(model, &prices, now)).collect();
             Ok(Json(AnyModelList::OpenAi(ModelList { object: "list", data })))
         }
         Standard::Anthropic => {
@@ -175,7 +179,10 @@ pub(crate) async fn get_model(
         return Err(turnwise_engine::Error::NotFound { what: "model", name: id }.into());
     }
     Ok(Json(match context.standard() {
-        Standard::OpenAi => AnyModelBody::OpenAi(body(model)),
+        Standard::OpenAi => {
+            let prices = app.engine.prices_to_show(&principal.tenant).await;
+            AnyModelBody::OpenAi(body(model, &prices, app.engine.clock.now()))
+        }
         Standard::Anthropic => AnyModelBody::Anthropic(message_body(model)),
     }))
 }
@@ -224,12 +231,14 @@ fn message_body(model: ListedModel) -> MessageModelBody {
     }
 }
 
-pub(super) fn body(model: ListedModel) -> ModelBody {
+pub(super) fn body(model: ListedModel, prices: &Prices, now: Timestamp) -> ModelBody {
     /// A price in pico-USD a token is a millionth of that in USD for a million tokens.
     #[expect(clippy::cast_precision_loss, reason = "prices are far below 2^53 pico-USD")]
     fn per_million(pico: i128) -> f64 {
         pico as f64 / 1e6
     }
+    let id = model.name.split_once('/').map_or("", |(_, id)| id);
+    let price = prices.of(&model.provider, id, now).map(|quote| quote.price());
     ModelBody {
         id: model.name,
         object: "model",
@@ -240,7 +249,7 @@ pub(super) fn body(model: ListedModel) -> ModelBody {
         context_tokens: model.facts.and_then(|facts| facts.context_tokens),
         max_output_tokens: model.facts.and_then(|facts| facts.max_output_tokens),
         capabilities: model.facts.map(|facts| facts.capabilities.clone()).unwrap_or_default(),
-        input_usd_per_mtok: model.facts.map(|facts| per_million(facts.price.input)),
-        output_usd_per_mtok: model.facts.map(|facts| per_million(facts.price.output)),
+        input_usd_per_mtok: price.map(|price| per_million(price.input)),
+        output_usd_per_mtok: price.map(|price| per_million(price.output)),
     }
 }

@@ -1,13 +1,15 @@
 //! `GET /v1/providers`: who is configured, and how they are.
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use serde::Serialize;
+use turnwise_core::prices::Prices;
 use turnwise_core::time::Timestamp;
 use turnwise_engine::providers::{BreakerState, ModelState, ProviderState};
 use utoipa::ToSchema;
 
 use super::models::{ModelBody, body as model_body};
+use crate::access::Principal;
 use crate::app::App;
 use crate::error::{Error, ErrorBody};
 
@@ -97,12 +99,18 @@ pub(crate) struct TimeoutsBody {
         (status = 401, description = "No valid key", body = ErrorBody),
     ),
 )]
-pub(crate) async fn list_providers(State(app): State<App>) -> Result<Json<ProviderList>, Error> {
-    let data = app.engine.provider_states().await?.into_iter().map(body).collect();
+pub(crate) async fn list_providers(
+    State(app): State<App>,
+    Extension(principal): Extension<Principal>,
+) -> Result<Json<ProviderList>, Error> {
+    let prices = app.engine.prices_to_show(&principal.tenant).await;
+    let now = app.engine.clock.now();
+    let states = app.engine.provider_states().await?;
+    let data = states.into_iter().map(|provider| body(provider, &prices, now)).collect();
     Ok(Json(ProviderList { object: "list", data }))
 }
 
-fn body(provider: ProviderState) -> ProviderBody {
+fn body(provider: ProviderState, prices: &Prices, now: Timestamp) -> ProviderBody {
     let is_degraded = provider.models.iter().any(|model| model.breaker != BreakerState::Closed);
     let today = provider.today;
     ProviderBody {
@@ -117,11 +125,11 @@ fn body(provider: ProviderState) -> ProviderBody {
             given_up: today.given_up,
             slept_ms: today.slept_ms,
         },
-        models: provider.models.into_iter().map(model).collect(),
+        models: provider.models.into_iter().map(|state| model(state, prices, now)).collect(),
     }
 }
 
-fn model(model: ModelState) -> ProviderModelBody {
+fn model(model: ModelState, prices: &Prices, now: Timestamp) -> ProviderModelBody {
     let (until, times) = match model.breaker {
         BreakerState::Closed => (None, 0),
         BreakerState::Open(opened) | BreakerState::HalfOpen(opened) => (Some(opened.until), opened.times),
@@ -139,6 +147,6 @@ fn model(model: ModelState) -> ProviderModelBody {
             between_tokens_ms: millis(model.timeouts.between_tokens),
             total_ms: millis(model.timeouts.total),
         },
-        model: model_body(model.listed),
+        model: model_body(model.listed, prices, now),
     }
 }

@@ -255,7 +255,8 @@ pub(crate) async fn reckon_roi(
 ) -> Result<Json<RoiBody>, Error> {
     let mut body = JsonBody::read(body).await?;
     let caller = caller(&principal, &context);
-    let priced = |name: &str| app.engine.listed_price(&caller, name);
+    let prices = app.engine.prices_of(&caller.tenant).await?;
+    let priced = |name: &str| app.engine.listed_price(&prices, name);
     let settings = app.engine.settings_of(&caller.tenant).await?;
     let assumed = assumed(&mut body, app.engine.baseline_of(&settings), priced)?;
     let roi = assumed.roi().map_err(Error::Invalid)?;

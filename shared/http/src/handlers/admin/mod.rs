@@ -8,6 +8,7 @@ pub(crate) mod erase;
 pub(crate) mod health;
 pub(crate) mod keys;
 pub(crate) mod locks;
+pub(crate) mod prices;
 pub(crate) mod tenants;
 pub(crate) mod turns;
 pub(crate) mod usage;

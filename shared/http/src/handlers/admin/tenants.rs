@@ -114,8 +114,9 @@ pub(crate) async fn update_tenant(
     let request = JsonBody::read(request).await?;
     let tenant = Tenant::parse("tenant", &tenant).map_err(|fault| Error::Invalid(fault.into()))?;
     let caller = caller(&principal, &context);
+    let prices = app.engine.prices_of(&tenant).await?;
     let change = |before| {
-        let changed = settings(&request.fields, before, |name| app.engine.listed_price(&caller, name))?;
+        let changed = settings(&request.fields, before, |name| app.engine.listed_price(&prices, name))?;
         let checked = changed.alert_webhook.as_deref().map_or(Ok(()), |url| app.engine.check_webhook(url));
         checked.map_err(|refused| Fault::new("alert_webhook", format!("{refused}.")))?;
         Ok(changed)

@@ -64,7 +64,7 @@ pub(crate) async fn create_response(
     let turn_headers = TurnHeaders::read(&headers, &mut body.faults);
     let manner = Manner::read(&turn_headers, &mut body);
     let request = request(&principal, &context, turn_headers, body)?;
-    let responded = app.engine.respond(request).await.inspect_err(|error| note_failed(&context, error))?;
+    let responded = Box::pin(app.engine.respond(request)).await.inspect_err(|error| note_failed(&context, error))?;
     reply(&app, context, manner, responded).await
 }
 
