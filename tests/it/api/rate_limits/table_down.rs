@@ -19,8 +19,8 @@ async fn count_passing(app: &TestApp) -> usize {
 
 #[tokio::test]
 async fn a_lost_reply_only_lets_fewer_through() {
-    // The first request of all reads what holds for the tenant.
-    let cut = Cut::at(1, Happens::LostReply);
+    // The first requests of all read what holds for the tenant: its settings, its prices, the deployment's.
+    let cut = Cut::at(3, Happens::LostReply);
     let app = with_keys(&key_of(5)).with_sdk_client(cut.http_client()).start().await;
     assert_eq!(count_passing(&app).await, 4);
 }
