@@ -24,7 +24,7 @@ PROGRAM = ROOT / "target/tools/schemathesis/bin/schemathesis"
 FOLDER = WORK / "schema-fuzz"
 SCOPES = ["generate", "read", "reports", "admin"]
 REQUEST_TIMEOUT_S = 20  # the longest that something is waited for is 25 s, and nothing here is
-RUN_TIMEOUT_S = 230
+RUN_TIMEOUT_S = 400
 COPIES = 4  # of what has an id
 CONFIGURATIONS = {
     # What is only counted is read by the same code as what is answered.

@@ -153,6 +153,24 @@ fn a_bare_cargo_run_starts_the_local_runner() {
     assert_eq!(runs, ["turnwise"]);
 }
 
+/// The OpenAPI document calls a schema as its type is called: of two with one name, one is lost.
+#[test]
+fn no_two_schemas_have_one_name() {
+    let mut names = BTreeSet::new();
+    for (path, text) in sources() {
+        let mut derives = false;
+        for line in text.lines() {
+            derives |= line.starts_with("#[derive(") && line.contains("ToSchema");
+            let words: Vec<&str> = line.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+            let Some(at) = words.iter().position(|word| ["struct", "enum"].contains(word)) else { continue };
+            let is_new = !derives || line.starts_with("//") || names.insert(words[at + 1].to_owned());
+            assert!(is_new, "{}: another schema is called {} too", path.display(), words[at + 1]);
+            derives &= line.starts_with("//");
+        }
+    }
+    assert!(names.contains("UsageBody"), "schemas are found: {names:?}");
+}
+
 #[test]
 fn files_stay_short() {
     let long = sources().into_iter().map(|(path, text)| (path, text.lines().count()));

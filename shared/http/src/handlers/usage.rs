@@ -30,7 +30,7 @@ const MAX_GROUPS: usize = 10_000;
 /// What some work came to. Amounts ending in `_usd` are USD, exact to 12 decimals where they
 /// are strings.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct UsageBody {
+pub(crate) struct UsageTotalsBody {
     /// Everything that was paid, as a decimal string.
     pub total_cost_usd: String,
     /// The same as a number, as far as models have prices.
@@ -112,7 +112,7 @@ pub(crate) struct UsageReport {
     /// Everything that was paid, as a decimal string.
     pub total_cost_usd: String,
     /// All of it.
-    pub totals: UsageBody,
+    pub totals: UsageTotalsBody,
     /// One for each combination that there is, in their order: the values of `group_by` beside
     /// the same numbers. A null is work of no project or no task.
     #[schema(value_type = Vec<Object>)]
@@ -171,7 +171,7 @@ pub(crate) async fn get_usage(
         from: days.from.date(),
         to: days.to.date(),
         total_cost_usd: totals.cost.to_string(),
-        totals: UsageBody::from(&totals),
+        totals: UsageTotalsBody::from(&totals),
         groups: groups.iter().map(|(values, totals)| group(&group_by, values, totals)).collect(),
         group_by: group_by.into_iter().map(Dimension::name).collect(),
     };
@@ -232,7 +232,7 @@ fn group(group_by: &[Dimension], values: &[Option<String>], totals: &UsageTotals
     let named =
         group_by.iter().zip(values).map(|(dimension, value)| (dimension.name().to_owned(), value.clone().into()));
     let mut fields: Map<String, Value> = named.collect();
-    if let Ok(Value::Object(numbers)) = serde_json::to_value(UsageBody::from(totals)) {
+    if let Ok(Value::Object(numbers)) = serde_json::to_value(UsageTotalsBody::from(totals)) {
         fields.extend(numbers);
     }
     Value::Object(fields)
@@ -255,7 +255,7 @@ pub(super) fn usd(amount: PicoUsd) -> f64 {
     amount.to_string().parse().unwrap_or_default()
 }
 
-impl From<&UsageTotals> for UsageBody {
+impl From<&UsageTotals> for UsageTotalsBody {
     fn from(totals: &UsageTotals) -> Self {
         Self {
             total_cost_usd: totals.cost.to_string(),
